@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiler attributes under one name each, so that gcc 12 and clang 14 both build. */
+#ifndef CAIRN_BASE_ATTRIBUTES_H
+#define CAIRN_BASE_ATTRIBUTES_H
+
+#define CHECKED __attribute__((warn_unused_result))
+#define HOT_INLINE static inline __attribute__((always_inline))
+#define COLD __attribute__((cold, noinline))
+#define NORETURN __attribute__((noreturn))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CACHE_LINE_SIZE 64u
+#define CACHE_ALIGNED __attribute__((aligned(64)))
+
+/* 128-bit integers: accumulators of i64 amounts, so that overflow is unreachable. */
+__extension__ typedef __int128 i128;
+__extension__ typedef unsigned __int128 u128;
+
+#endif
