@@ -220,7 +220,7 @@ struct cairn_plan {
 struct cairn_recovery {
     uint64_t facts_applied;
     uint64_t facts_from_checkpoint;
-    uint64_t facts_held; /* behind damage: not applied until what is missing was imported */
+    uint64_t facts_held; /* missing, or behind what is missing: not applied before it is imported */
     uint64_t certificates_verified;
     uint64_t bytes_read;
     uint64_t nanoseconds;
@@ -228,6 +228,8 @@ struct cairn_recovery {
     uint64_t damaged_batches; /* were acknowledged; reported, not cut */
     uint64_t damaged_from;    /* first damaged journal position */
     uint64_t damaged_to;      /* end of the last damaged range */
+    uint64_t certificates_bad; /* did not match their facts or their signature */
+    struct cairn_dot missing; /* the first fact that is missing, when facts_held is not 0 */
     uint32_t incarnation;     /* of this open */
     uint32_t reserved;
 };
@@ -390,7 +392,7 @@ CAIRN_PUBLIC const char *cairn_result_name(int result);
 CAIRN_PUBLIC const char *cairn_result_text(int result);
 CAIRN_PUBLIC int cairn_result_exit_code(int result);
 /* The text of the engine's last refusal: field, limit and remedy. Valid until the next call. */
-CAIRN_PUBLIC const char *cairn_error_message(const cairn_engine *engine);
+CAIRN_PUBLIC const char *cairn_error_message(cairn_engine *engine);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "facts/certificate_index.h"
+
+#include "base/assert.h"
+#include "cairn.h"
+
+void certificate_index_init(struct certificate_index *self, uint64_t maximum, struct arena *arena)
+{
+    cairn_assert(maximum > 0);
+    self->places = arena_take(arena, maximum, sizeof *self->places, CACHE_LINE_SIZE);
+    self->maximum = maximum;
+    atomic_init(&self->added, 0);
+    self->run_count = 0;
+    self->run_last = 0;
+}
+
+static bool is_run(const struct certificate_index *self, uint32_t at, uint32_t slot,
+                   uint32_t incarnation)
+{
+    return at < self->run_count && self->runs[at].slot == slot &&
+           self->runs[at].incarnation == incarnation;
+}
+
+static uint32_t find_run(const struct certificate_index *self, uint32_t slot,
+                         uint32_t incarnation)
+{
+    uint32_t at = 0;
+    while (at < self->run_count && !is_run(self, at, slot, incarnation)) at++;
+    return at;
+}
+
+void certificate_index_fact(struct certificate_index *self, uint32_t slot, uint32_t incarnation,
+                            uint64_t position)
+{
+    if (is_run(self, self->run_last, slot, incarnation)) return;
+    self->run_last = find_run(self, slot, incarnation);
+    if (self->run_last < self->run_count) return;
+    /* More open runs than origins can be: a run that damage left without its certificate. */
+    if (self->run_count == ORIGINS_MAX) self->runs[0] = self->runs[--self->run_count];
+    self->run_last = self->run_count++;
+    self->runs[self->run_last] = (struct open_run){position, slot, incarnation};
+}
+
+void certificate_index_add(struct certificate_index *self, const struct certificate *certificate,
+                           uint64_t position)
+{
+    uint32_t run = find_run(self, certificate->slot, certificate->incarnation);
+    uint64_t facts_position = run < self->run_count ? self->runs[run].position : position;
+    uint64_t added = atomic_load_explicit(&self->added, memory_order_relaxed);
+    struct certificate_place *place = &self->places[added % self->maximum];
+    *place = (struct certificate_place){.first = certificate->first,
+                                        .facts_position = facts_position,
+                                        .position = position,
+                                        .slot = certificate->slot,
+                                        .incarnation = certificate->incarnation,
+                                        .count = certificate->count};
+    atomic_store_explicit(&self->added, added + 1, memory_order_release);
+    if (run < self->run_count) self->runs[run] = self->runs[--self->run_count];
+    self->run_last = 0;
+}
+
+uint64_t certificate_index_first(const struct certificate_index *self)
+{
+    uint64_t added = atomic_load_explicit(&self->added, memory_order_acquire);
+    /* One place is left out: the writer may be filling it. */
+    return added < self->maximum ? 0 : added - self->maximum + 1;
+}
+
+int certificate_index_get(const struct certificate_index *self, uint64_t ordinal,
+                          struct certificate_place *place)
+{
+    uint64_t added = atomic_load_explicit(&self->added, memory_order_acquire);
+    if (ordinal >= added) return CAIRN_END;
+    if (ordinal < certificate_index_first(self)) return CAIRN_RECLAIMED;
+    *place = self->places[ordinal % self->maximum];
+    /* Was it overwritten while it was read? */
+    atomic_thread_fence(memory_order_acquire);
+    if (ordinal < certificate_index_first(self)) return CAIRN_RECLAIMED;
+    return CAIRN_OK;
+}
+
+uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t position)
+{
+    uint64_t oldest = position;
+    for (uint32_t i = 0; i < self->run_count; i++) {
+        if (self->runs[i].position < oldest) oldest = self->runs[i].position;
+    }
+    return oldest;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/recorder.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "facts/fact.h"
+
+/* Largest record of a fact, and of a certificate that must still fit behind it. */
+#define FACT_RECORD_MAX (JOURNAL_RECORD_HEADER_SIZE + CAIRN_FACT_SIZE_MAX)
+#define STORAGE_RETRY_NS INT64_C(100000000)
+#define CERTIFICATE_RECORD_MAX (JOURNAL_RECORD_HEADER_SIZE + CERTIFICATE_SIZE_MAX)
+
+void recorder_init(struct recorder *self, struct host *host, const struct journal_limits *limits,
+                   uint64_t staging_bytes, uint64_t certificates_max, struct arena *arena)
+{
+    memset(self, 0, sizeof *self);
+    self->host = host;
+    journal_init(&self->journal, limits, arena);
+    certificate_index_init(&self->index, certificates_max, arena);
+    void *bytes = arena_take(arena, 1, staging_bytes, JOURNAL_BLOCK_SIZE);
+    if (bytes != NULL) ring_init(&self->ring, bytes, staging_bytes);
+}
+
+/* ---- Publishing ---------------------------------------------------------------------------- */
+
+static void publish_certified(struct recorder *self, const struct flight *flight)
+{
+    uint64_t words[ADDRESS_SIZE / 8];
+    memcpy(words, flight->link, sizeof words);
+    uint32_t version = atomic_load_explicit(&self->certified_version, memory_order_relaxed);
+    atomic_store_explicit(&self->certified_version, version + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&self->certified_incarnation, flight->incarnation,
+                          memory_order_relaxed);
+    atomic_store_explicit(&self->certified_last, flight->certified, memory_order_relaxed);
+    for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
+        atomic_store_explicit(&self->certified_link[i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&self->certified_version, version + 2, memory_order_release);
+}
+
+void recorder_certified(const struct recorder *self, struct recorder_certified *certified)
+{
+    uint64_t words[ADDRESS_SIZE / 8];
+    uint32_t version;
+    do {
+        version = atomic_load_explicit(&self->certified_version, memory_order_acquire);
+        certified->incarnation =
+            atomic_load_explicit(&self->certified_incarnation, memory_order_relaxed);
+        certified->last = atomic_load_explicit(&self->certified_last, memory_order_relaxed);
+        for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
+            words[i] = atomic_load_explicit(&self->certified_link[i], memory_order_relaxed);
+        }
+        atomic_thread_fence(memory_order_acquire);
+    } while ((version & 1) != 0 ||
+             version != atomic_load_explicit(&self->certified_version, memory_order_relaxed));
+    memcpy(certified->link, words, sizeof words);
+}
+
+static void wake_waiters(struct recorder *self)
+{
+    atomic_fetch_add_explicit(&self->change, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&self->waiters, memory_order_seq_cst) == 0) return;
+    self->host->system.word_wake(self->host->system.self, &self->change);
+}
+
+static void publish_flight(struct recorder *self)
+{
+    struct flight *flight = &self->flights[self->flight_first];
+    cairn_assert(flight->ring_end >= atomic_load(&self->durable_ring)); /* N1 */
+    if (flight->certified != 0) publish_certified(self, flight);        /* N2 */
+    atomic_store_explicit(&self->durable_ring, flight->ring_end, memory_order_release);
+    self->flight_first = (self->flight_first + 1) % RECORDER_FLIGHTS_MAX;
+    self->flight_count--;
+}
+
+/* True: something changed for a waiter. */
+static bool publish(struct recorder *self)
+{
+    bool changed = false;
+    while (self->flight_count > 0 &&
+           self->flights[self->flight_first].next <= self->journal.durable_position) {
+        publish_flight(self);
+        changed = true;
+    }
+    uint64_t durable = self->journal.durable_position;
+    if (durable != atomic_load_explicit(&self->durable_journal, memory_order_relaxed)) {
+        atomic_store_explicit(&self->durable_journal, durable, memory_order_release);
+    }
+    uint64_t prepared = journal_prepared_bytes(&self->journal);
+    if (prepared != atomic_load_explicit(&self->prepared_bytes, memory_order_relaxed)) {
+        atomic_store_explicit(&self->prepared_bytes, prepared, memory_order_release);
+        changed = true;
+    }
+    uint32_t full = self->journal.storage_full ? 1 : 0;
+    atomic_store_explicit(&self->storage_full, full, memory_order_relaxed);
+    if (self->journal.failed && atomic_load(&self->failed) == 0) {
+        atomic_store_explicit(&self->failed, 1, memory_order_release);
+        changed = true;
+    }
+    if (changed) wake_waiters(self);
+    return changed;
+}
+
+/* ---- Journal and disk ---------------------------------------------------------------------- */
+
+/* Tokens of requests: writes by buffer, prepares by segment behind them. */
+static void submit(struct recorder *self, const struct journal_outbox *outbox)
+{
+    struct host_request requests[JOURNAL_OUTBOX_MAX];
+    if (outbox->count == 0) return;
+    for (uint32_t i = 0; i < outbox->count; i++) {
+        const struct journal_action *action = &outbox->actions[i];
+        bool is_write = action->kind == JOURNAL_WRITE;
+        requests[i] = (struct host_request){
+            .offset = action->offset,
+            .bytes = is_write ? action->bytes : NULL,
+            .size = is_write ? action->size : 0,
+            .segment = action->segment,
+            .kind = is_write ? HOST_WRITE : HOST_PREPARE,
+            .token = is_write ? action->buffer : JOURNAL_BUFFERS + action->segment};
+    }
+    self->host->disk.submit(self->host->disk.self, requests, outbox->count);
+}
+
+static void step(struct recorder *self, const struct journal_event *event)
+{
+    struct journal_outbox outbox = {0};
+    journal_step(&self->journal, event, &outbox);
+    submit(self, &outbox);
+}
+
+static void completed(struct recorder *self, const struct host_completion *completion)
+{
+    struct journal_event event = {.result = completion->result};
+    if (completion->token < JOURNAL_BUFFERS) {
+        event.kind = JOURNAL_WRITTEN;
+        event.buffer = completion->token;
+    } else {
+        event.kind = JOURNAL_PREPARED;
+        event.segment = completion->token - JOURNAL_BUFFERS;
+    }
+    step(self, &event);
+}
+
+/* Seals the open batch, if a write may start; remembers what it will make durable. */
+static void flush(struct recorder *self)
+{
+    uint64_t before = self->journal.position;
+    struct journal_event event = {.kind = JOURNAL_FLUSH};
+    step(self, &event);
+    if (self->journal.position == before || !self->open_has_records) return;
+    cairn_assert(self->flight_count < RECORDER_FLIGHTS_MAX);
+    uint32_t at = (self->flight_first + self->flight_count) % RECORDER_FLIGHTS_MAX;
+    self->flights[at] = self->open;
+    self->flights[at].next = self->journal.position;
+    self->flight_count++;
+    self->open.certified = 0;
+    self->open_has_records = false;
+}
+
+/* ---- Taking what was staged ---------------------------------------------------------------- */
+
+static uint8_t *append(struct recorder *self, uint16_t kind, uint32_t size, uint64_t *position)
+{
+    self->open_has_records = true;
+    return journal_append(&self->journal, kind, size, position);
+}
+
+/* Precondition: the open batch has room for the largest certificate. */
+static void cut(struct recorder *self)
+{
+    struct certificate certificate;
+    uint8_t bytes[CERTIFICATE_SIZE_MAX];
+    uint64_t position;
+    certifier_cut(&self->certifier, &certificate);
+    uint32_t size = certificate_encode(&certificate, bytes);
+    memcpy(append(self, RECORD_CERTIFICATE, size, &position), bytes, size);
+    certificate_index_add(&self->index, &certificate, position);
+    self->open.certified = certificate_last(&certificate);
+    self->open.incarnation = certificate.incarnation;
+    memcpy(self->open.link, certificate.link, ADDRESS_SIZE);
+}
+
+static void take_fact(struct recorder *self, const uint8_t *fact, uint32_t size,
+                      uint64_t position)
+{
+    struct cairn_dot dot = fact_dot(fact);
+    if (dot.slot == self->certifier.slot && dot.incarnation == self->certifier.incarnation) {
+        if (certifier_is_full(&self->certifier)) cut(self);
+        certifier_add(&self->certifier, fact, size, self->turn_ns);
+    }
+    certificate_index_fact(&self->index, dot.slot, dot.incarnation, position);
+}
+
+static void take_entry(struct recorder *self, const struct ring_entry *entry)
+{
+    uint64_t position;
+    uint8_t *payload = append(self, (uint16_t)entry->kind, entry->size, &position);
+    memcpy(payload, entry->body, entry->size);
+    if (entry->kind == RECORD_FACT) {
+        take_fact(self, payload, entry->size, position);
+    } else if (entry->kind == RECORD_CERTIFICATE) {
+        struct certificate certificate;
+        int result = certificate_decode(&certificate, payload, entry->size);
+        cairn_assert(result == CAIRN_OK); /* the realm checked it */
+        certificate_index_add(&self->index, &certificate, position);
+    }
+}
+
+static bool open_has_room(struct recorder *self)
+{
+    return journal_room(&self->journal) >= FACT_RECORD_MAX + CERTIFICATE_RECORD_MAX;
+}
+
+/* Moves staged entries into the open batch, until the ring or the batch's room ends. */
+static bool drain(struct recorder *self)
+{
+    struct ring_entry entry;
+    bool taken = false;
+    while (open_has_room(self) && ring_take(&self->ring, &entry)) {
+        take_entry(self, &entry);
+        self->open.ring_end = entry.end;
+        taken = true;
+    }
+    /* The hashes read the batch's bytes, so they come before it is sealed. */
+    certifier_hash(&self->certifier);
+    if (taken) ring_release(&self->ring, self->open.ring_end);
+    return taken;
+}
+
+static bool cut_if_due(struct recorder *self)
+{
+    bool requested = atomic_load_explicit(&self->cut_requested, memory_order_acquire) != 0;
+    if (requested && certifier_is_empty(&self->certifier) && ring_is_empty(&self->ring)) {
+        atomic_store_explicit(&self->cut_requested, 0, memory_order_relaxed);
+        return false;
+    }
+    bool due = certifier_is_due(&self->certifier, self->turn_ns);
+    if (!due && !(requested && !certifier_is_empty(&self->certifier))) return false;
+    if (journal_room(&self->journal) < CERTIFICATE_RECORD_MAX) return false;
+    cut(self);
+    return true;
+}
+
+/* Low water frees segments; the same low water again makes the journal ask a full disk again. */
+static void take_low_water(struct recorder *self)
+{
+    uint64_t low_water = atomic_load_explicit(&self->low_water, memory_order_acquire);
+    bool retry = self->journal.storage_full && self->turn_ns >= self->retry_ns;
+    if (low_water <= self->low_water_done && !retry) return;
+    self->retry_ns = self->turn_ns + (uint64_t)STORAGE_RETRY_NS;
+    self->low_water_done = low_water;
+    struct journal_event event = {.kind = JOURNAL_LOW_WATER, .position = low_water};
+    step(self, &event);
+}
+
+/* ---- Turns --------------------------------------------------------------------------------- */
+
+static bool has_request(struct recorder *self)
+{
+    if (!ring_is_empty(&self->ring)) return true;
+    if (atomic_load_explicit(&self->stop_requested, memory_order_relaxed) != 0) return true;
+    if (atomic_load_explicit(&self->low_water, memory_order_relaxed) > self->low_water_done) {
+        return true;
+    }
+    return atomic_load_explicit(&self->cut_requested, memory_order_relaxed) != 0;
+}
+
+/* How long a sleep may last: until the next certificate is due. */
+static int64_t sleep_ns(const struct recorder *self)
+{
+    int64_t idle = self->journal.storage_full ? STORAGE_RETRY_NS : -1;
+    if (certifier_is_empty(&self->certifier)) return idle;
+    uint64_t due = self->certifier.oldest_ns + (uint64_t)CERTIFIER_INTERVAL_NS;
+    return due > self->turn_ns ? (int64_t)(due - self->turn_ns) : 1;
+}
+
+static uint64_t now(const struct recorder *self)
+{
+    return self->host->system.monotonic_ns(self->host->system.self);
+}
+
+static uint32_t collect(struct recorder *self, int64_t timeout_ns)
+{
+    struct host_completion completions[HOST_REQUESTS_MAX];
+    struct host_disk *disk = &self->host->disk;
+    uint32_t count = disk->wait(disk->self, completions, HOST_REQUESTS_MAX, timeout_ns);
+    for (uint32_t i = 0; i < count; i++) completed(self, &completions[i]);
+    return count;
+}
+
+/* Can a new request be acted on now? Not while all writes are out and the batch is full. */
+static bool can_act(struct recorder *self)
+{
+    return self->journal.in_flight < JOURNAL_WRITES_IN_FLIGHT && open_has_room(self);
+}
+
+/* Waits for a completion, a request or the next certificate's time (N3). */
+static void rest(struct recorder *self)
+{
+    if (!can_act(self)) {
+        /* Only a completion helps; a request for low water may come meanwhile. */
+        (void)collect(self, STORAGE_RETRY_NS);
+        return;
+    }
+    uint64_t until = now(self) + RECORDER_SPIN_NS;
+    do {
+        if (collect(self, 0) > 0 || has_request(self)) return;
+    } while (now(self) < until);
+    atomic_store_explicit(&self->sleeping, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!has_request(self)) {
+        self->turn_ns = now(self);
+        (void)collect(self, sleep_ns(self));
+    }
+    atomic_store_explicit(&self->sleeping, 0, memory_order_relaxed);
+}
+
+void recorder_turn(struct recorder *self, bool wait)
+{
+    (void)collect(self, 0);
+    self->turn_ns = now(self);
+    take_low_water(self);
+    bool worked = false;
+    /* Fill and send batches while there is something to send and a place for it. */
+    uint32_t in_flight;
+    do {
+        bool taken = drain(self);
+        bool cut_now = cut_if_due(self);
+        worked |= taken || cut_now;
+        in_flight = self->journal.in_flight;
+        flush(self);
+    } while (self->journal.in_flight != in_flight);
+    worked |= publish(self);
+    if (wait && !worked) rest(self);
+}
+
+void recorder_settle(struct recorder *self)
+{
+    /* The buffers are the host's until their writes complete. */
+    while (self->journal.in_flight > 0) (void)collect(self, -1);
+    (void)publish(self);
+}
+
+static bool is_drained(struct recorder *self)
+{
+    return ring_is_empty(&self->ring) && certifier_is_empty(&self->certifier) &&
+           !self->open_has_records && journal_is_idle(&self->journal) && self->flight_count == 0;
+}
+
+void recorder_run(void *argument)
+{
+    struct recorder *self = argument;
+    while (atomic_load_explicit(&self->abandon_requested, memory_order_acquire) == 0 &&
+           (atomic_load_explicit(&self->stop_requested, memory_order_acquire) == 0 ||
+            (!is_drained(self) && !self->journal.failed))) {
+        recorder_turn(self, true);
+    }
+    recorder_settle(self);
+}

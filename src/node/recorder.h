@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recorder: everything behind admission, on the journal's thread. One turn takes what was
+ * staged into the open batch, hashes the facts, cuts certificates, writes, and publishes what is
+ * durable. In a host without threads the engine calls the turns itself.
+ *
+ *   owner -> ring -> recorder_turn -> journal -> disk
+ *   owner <- published <------------------------ completions
+ *
+ *   N1  durable_ring only grows, and passes an entry only after the batch with it was synced
+ *   N2  a certificate is published only after it was synced
+ *   N3  the recorder sleeps only with an empty ring and no request: it says that it sleeps, then
+ *       looks again; who stages publishes, then looks whether it sleeps (Dekker's order)
+ */
+#ifndef CAIRN_NODE_RECORDER_H
+#define CAIRN_NODE_RECORDER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/ring.h"
+#include "facts/certificate_index.h"
+#include "facts/certifier.h"
+#include "facts/record.h"
+#include "host/host.h"
+#include "journal/journal.h"
+
+#define RECORDER_BATCH_BYTES_MAX (1024u * 1024u)
+#define RECORDER_FLIGHTS_MAX (JOURNAL_BUFFERS + 1u)
+/* How long an idle recorder looks around before it sleeps: less than a wake-up costs. */
+#define RECORDER_SPIN_NS UINT64_C(50000)
+
+/* What becomes durable with a batch. */
+struct flight {
+    uint64_t next; /* journal position behind the batch */
+    uint64_t ring_end;
+    uint64_t certified; /* last sequence, or 0: no own certificate in the batch */
+    uint32_t incarnation;
+    uint8_t link[ADDRESS_SIZE];
+};
+
+struct recorder {
+    struct host *host;
+    struct ring ring;
+    struct journal journal;
+    struct certifier certifier;
+    struct certificate_index index;
+    /* The batch that is open: what it will make durable. */
+    struct flight open;
+    bool open_has_records;
+    struct flight flights[RECORDER_FLIGHTS_MAX];
+    uint32_t flight_first;
+    uint32_t flight_count;
+    uint64_t low_water_done;
+    uint64_t turn_ns; /* monotonic time of this turn */
+    uint64_t retry_ns; /* when a full disk is asked again */
+
+    /* Published to the owner and to any thread. */
+    CACHE_ALIGNED _Atomic uint64_t durable_ring;
+    _Atomic uint64_t durable_journal;
+    _Atomic uint64_t prepared_bytes;
+    _Atomic uint32_t failed;
+    _Atomic uint32_t storage_full;
+    _Atomic uint32_t change;    /* grows with each publication; what waiters watch */
+    _Atomic uint32_t certified_version; /* odd while the three below change */
+    _Atomic uint32_t certified_incarnation;
+    _Atomic uint64_t certified_last;
+    _Atomic uint64_t certified_link[ADDRESS_SIZE / 8];
+
+    /* Requests of the owner. */
+    CACHE_ALIGNED _Atomic uint32_t sleeping;
+    _Atomic uint32_t waiters;
+    _Atomic uint32_t cut_requested;
+    _Atomic uint32_t stop_requested;
+    _Atomic uint32_t abandon_requested;
+    _Atomic uint64_t low_water;
+};
+
+struct recorder_certified {
+    uint64_t last;
+    uint32_t incarnation;
+    uint8_t link[ADDRESS_SIZE];
+};
+
+void recorder_init(struct recorder *self, struct host *host, const struct journal_limits *limits,
+                   uint64_t staging_bytes, uint64_t certificates_max, struct arena *arena);
+
+/* One turn. `wait`: may sleep until there is something to do. */
+void recorder_turn(struct recorder *self, bool wait);
+/*
+ * The journal's thread: turns until stop is requested and everything staged is durable, or until
+ * abandon is requested. Nothing is on its way to the disk when it returns.
+ */
+void recorder_run(void *self);
+/* Waits until nothing is on its way to the disk. */
+void recorder_settle(struct recorder *self);
+
+/* Owner: after publishing, wakes a recorder that sleeps (N3). */
+HOT_INLINE void recorder_kick(struct recorder *self)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (UNLIKELY(atomic_load_explicit(&self->sleeping, memory_order_relaxed) != 0)) {
+        self->host->disk.wake(self->host->disk.self);
+    }
+}
+
+/* The last own certificate that is durable; any thread. `last` is 0: none in this open. */
+void recorder_certified(const struct recorder *self, struct recorder_certified *certified);
+
+#endif
