@@ -5,12 +5,23 @@
 
 #define CHECKED __attribute__((warn_unused_result))
 #define HOT_INLINE static inline __attribute__((always_inline))
-#define COLD __attribute__((cold, noinline))
+/* Off the hot path. Not `cold`: gcc 12 then takes callers for cold too, and admission cost 3 ns more. */
+#define COLD __attribute__((noinline))
 #define NORETURN __attribute__((noreturn))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CACHE_LINE_SIZE 64u
 #define CACHE_ALIGNED __attribute__((aligned(64)))
+
+/* Tells the processor that this is a loop that waits for another one. */
+HOT_INLINE void processor_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
 
 /* 128-bit integers: accumulators of i64 amounts, so that overflow is unreachable. */
 __extension__ typedef __int128 i128;

@@ -37,6 +37,11 @@ HOT_INLINE uint64_t hybrid_clock_next(struct hybrid_clock *self, uint64_t wall_m
 /* Takes over a remote clock. Precondition: hybrid_clock_is_near(). */
 void hybrid_clock_merge(struct hybrid_clock *self, uint64_t remote);
 /* False when `remote` is more than the allowed offset ahead of the wall clock (H2). */
-bool hybrid_clock_is_near(uint64_t remote, uint64_t wall_ms);
+HOT_INLINE bool hybrid_clock_is_near(uint64_t remote, uint64_t wall_ms)
+{
+    uint64_t remote_ms = remote >> HYBRID_CLOCK_SHIFT;
+    /* A difference, not a sum: a remote clock is any u64, and a sum could wrap. */
+    return remote_ms <= wall_ms || remote_ms - wall_ms <= HYBRID_CLOCK_OFFSET_MS_MAX;
+}
 
 #endif

@@ -187,7 +187,7 @@ HOT_INLINE int check_cells(struct realm *self, struct admission *admission, cons
 }
 
 /* Makes a cell that was missing; an earlier effect of the same fact may have made it since. */
-COLD static struct cell *make_cell(struct realm *self, const struct cairn_effect *effect,
+__attribute__((noinline)) static struct cell *make_cell(struct realm *self, const struct cairn_effect *effect,
                                    uint64_t hash)
 {
     struct cell *cell =
@@ -277,27 +277,84 @@ HOT_INLINE void commit(struct realm *self, struct admission *admission,
     if (UNLIKELY(fact->idempotency_key != NULL)) remember(self, fact, ticket);
 }
 
-HOT_INLINE int admit_one(struct realm *self, const struct cairn_fact *fact, const uint64_t *hash,
-                         struct cairn_ticket *ticket, struct refusal *refusal)
+/* Any fact, with the reason when it is refused. */
+__attribute__((noinline)) static int admit_any(struct realm *self, const struct cairn_fact *fact,
+                                               const uint64_t *hash, struct cairn_ticket *ticket,
+                                               struct refusal *refusal)
 {
     struct admission admission;
     admission.fact = fact;
     int result = check_shape(self, &admission, refusal);
-    if (UNLIKELY(result != CAIRN_OK)) return result;
-    if (self->ring != NULL && UNLIKELY(!ring_has_room(self->ring,
-                                                      ring_entry_size(admission.size)))) {
+    if (result != CAIRN_OK) return result;
+    if (self->ring != NULL && !ring_has_room(self->ring, ring_entry_size(admission.size))) {
         return refuse(refusal, CAIRN_BUSY, "staging ring", self->ring->size, self->ring->size);
     }
-    if (UNLIKELY(fact->idempotency_key != NULL) &&
-        answer_again(self, fact, ticket, refusal, &result)) {
+    if (fact->idempotency_key != NULL && answer_again(self, fact, ticket, refusal, &result)) {
         return result;
     }
     result = check_dependencies(self, &admission, refusal);
-    if (UNLIKELY(result != CAIRN_OK)) return result;
+    if (result != CAIRN_OK) return result;
     result = check_cells(self, &admission, hash, refusal);
-    if (UNLIKELY(result != CAIRN_OK)) return result;
+    if (result != CAIRN_OK) return result;
     commit(self, &admission, ticket);
     return CAIRN_OK;
+}
+
+/* Seen, and in canonical order: what needs no second look. */
+HOT_INLINE bool dependencies_are_plain(const struct realm *self, const struct cairn_fact *fact)
+{
+    const struct cairn_dot *dots = fact->dependencies;
+    uint32_t count = fact->dependency_count;
+    if (UNLIKELY(count > CAIRN_DEPENDENCIES_MAX || (count != 0 && dots == NULL))) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (UNLIKELY(dots[i].sequence == 0 || dots[i].slot == self->slot)) return false;
+        if (UNLIKELY(i > 0 && dots[i].slot <= dots[i - 1].slot)) return false;
+        if (UNLIKELY(!origins_has_seen(&self->origins, &dots[i]))) return false;
+    }
+    return true;
+}
+
+/*
+ * The common fact, straight through: one effect on a cell that is there, no idempotency key,
+ * dependencies seen and in order. It admits exactly what admit_any() would admit, to the same
+ * bytes; where anything is not plain it changes nothing and returns false, and admit_any() decides.
+ */
+HOT_INLINE bool admit_plain(struct realm *self, const struct cairn_fact *fact,
+                            const uint64_t *hash_given, struct cairn_ticket *ticket)
+{
+    const struct cairn_effect *effect = fact->effects;
+    if (UNLIKELY(fact->effect_count != 1 || effect == NULL)) return false;
+    if (UNLIKELY(fact->idempotency_key != NULL || !effect_is_valid(self, effect))) return false;
+    if (UNLIKELY(!dependencies_are_plain(self, fact))) return false;
+    struct ring *ring = self->ring;
+    uint32_t size = fact_size(FACT_HEADER_SIZE + fact->dependency_count * FACT_DEPENDENCY_SIZE +
+                              FACT_EFFECT_HEADER_SIZE + effect->key_size + FACT_ADD_PAYLOAD_SIZE);
+    if (ring != NULL && UNLIKELY(!ring_has_room(ring, ring_entry_size(size)))) return false;
+    uint64_t hash = hash_given != NULL ? *hash_given
+                                       : cells_hash(&self->cells, effect->space, effect->key,
+                                                    effect->key_size);
+    struct cell *cell =
+        cells_find(&self->cells, hash, effect->space, effect->key, effect->key_size);
+    if (UNLIKELY(cell == NULL)) return false;
+
+    struct origin_clock *own = &self->origins.clocks[self->own];
+    struct cairn_dot dot = {self->slot, self->incarnation, own->applied + 1}; /* F1 */
+    uint64_t clock = hybrid_clock_next(&self->clock, self->wall_ms);
+    uint64_t position = 0;
+    if (ring != NULL) { /* F4 */
+        uint8_t *place = ring_stage(ring, RECORD_FACT, size);
+        uint8_t *next =
+            fact_encode_header(place, size, self->realm, &dot, clock, fact->dependencies,
+                               fact->dependency_count, NULL, 1);
+        fact_encode_add(next, self->spaces.table[effect->space].id, effect->key,
+                        effect->key_size, effect->amount);
+        position = ring->staged;
+    }
+    cell->sum += effect->amount; /* F5 */
+    own->applied = dot.sequence;
+    ticket->dot = dot;
+    ticket->position = position;
+    return true;
 }
 
 /*
@@ -326,12 +383,34 @@ static bool clock_is_near(const struct realm *self)
     return hybrid_clock_is_near(self->clock.last, self->wall_ms);
 }
 
-int realm_admit(struct realm *self, const struct cairn_fact *facts, size_t count,
-                struct cairn_ticket *tickets, size_t *admitted, struct refusal *refusal)
+/* Admits facts until the first refusal; returns its code. */
+static int admit_until_refused(struct realm *self, const struct cairn_fact *facts, size_t count,
+                               struct cairn_ticket *tickets, size_t *done, struct refusal *refusal)
 {
     uint64_t hashes[ADMIT_CHUNK];
     bool prefetch = count > 1 && cells_want_prefetch(&self->cells);
-    uint64_t before = self->origins.clocks[self->own].applied;
+    for (size_t from = 0; from < count; from += ADMIT_CHUNK) {
+        size_t chunk = count - from < ADMIT_CHUNK ? count - from : ADMIT_CHUNK;
+        if (prefetch) prefetch_chunk(self, facts + from, chunk, hashes);
+        for (size_t i = 0; i < chunk; i++) {
+            const struct cairn_fact *fact = &facts[from + i];
+            const uint64_t *hash = prefetch && hashes[i] != 0 ? &hashes[i] : NULL;
+            *done = from + i;
+            if (LIKELY(admit_plain(self, fact, hash, &tickets[from + i]))) continue;
+            int result = admit_any(self, fact, hash, &tickets[from + i], refusal);
+            if (result != CAIRN_OK) return result;
+        }
+    }
+    *done = count;
+    return CAIRN_OK;
+}
+
+/* More than one fact, or one that is not plain. */
+__attribute__((noinline)) static int admit_batch(struct realm *self,
+                                                 const struct cairn_fact *facts, size_t count,
+                                                 struct cairn_ticket *tickets, size_t *admitted,
+                                                 struct refusal *refusal)
+{
     size_t done = 0;
     int result = CAIRN_OK;
     /* An origin that is ahead of its wall clock stops, before others would hold its facts back. */
@@ -339,21 +418,21 @@ int realm_admit(struct realm *self, const struct cairn_fact *facts, size_t count
         result = refuse(refusal, CAIRN_BUSY, "milliseconds of the clock ahead of the wall clock",
                         (self->clock.last >> HYBRID_CLOCK_SHIFT) - self->wall_ms,
                         HYBRID_CLOCK_OFFSET_MS_MAX);
+    } else {
+        result = admit_until_refused(self, facts, count, tickets, &done, refusal);
     }
-    while (result == CAIRN_OK && done < count) {
-        size_t chunk = count - done < ADMIT_CHUNK ? count - done : ADMIT_CHUNK;
-        if (prefetch) prefetch_chunk(self, facts + done, chunk, hashes);
-        for (size_t i = 0; i < chunk; i++) {
-            const uint64_t *hash = prefetch && hashes[i] != 0 ? &hashes[i] : NULL;
-            result = admit_one(self, &facts[done], hash, &tickets[done], refusal);
-            if (UNLIKELY(result != CAIRN_OK)) break;
-            done++;
-        }
-    }
-    if (UNLIKELY(result != CAIRN_OK)) refusal->item = (uint32_t)done;
+    if (result != CAIRN_OK) refusal->item = (uint32_t)done;
     if (self->ring != NULL && done > 0) ring_publish(self->ring);
-    /* Requests that were answered again do not count. */
-    self->counters.facts_admitted += self->origins.clocks[self->own].applied - before;
-    *admitted = done;
+    if (admitted != NULL) *admitted = done;
     return result;
+}
+
+int realm_admit(struct realm *self, const struct cairn_fact *facts, size_t count,
+                struct cairn_ticket *tickets, size_t *admitted, struct refusal *refusal)
+{
+    bool plain = count == 1 && clock_is_near(self) && admit_plain(self, facts, NULL, tickets);
+    if (UNLIKELY(!plain)) return admit_batch(self, facts, count, tickets, admitted, refusal);
+    if (self->ring != NULL) ring_publish(self->ring);
+    if (admitted != NULL) *admitted = 1;
+    return CAIRN_OK;
 }

@@ -103,13 +103,14 @@ HOT_INLINE struct cell *cells_find(const struct cells *self, uint64_t hash, uint
     uint32_t tag = (uint32_t)(hash >> 32);
     for (uint64_t at = hash & self->slot_mask;; at = (at + 1) & self->slot_mask) {
         struct cell_slot slot = self->slots[at];
-        if (slot.line == 0) return NULL;
-        if (slot.tag != tag) continue;
-        struct cell *cell = cells_at(self, slot.line);
-        if (cell->hash == hash && cell->space == space && cell->key_size == key_size &&
-            cell_key_equals(cell->key, key, key_size)) {
-            return cell;
+        if (LIKELY(slot.tag == tag && slot.line != 0)) {
+            struct cell *cell = cells_at(self, slot.line);
+            if (LIKELY(cell->hash == hash && cell->space == space && cell->key_size == key_size &&
+                       cell_key_equals(cell->key, key, key_size))) {
+                return cell;
+            }
         }
+        if (slot.line == 0) return NULL;
     }
 }
 

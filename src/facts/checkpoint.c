@@ -34,6 +34,9 @@ void checkpoint_header_encode(const struct checkpoint_header *header,
     writer_u64(&writer, header->body_size);
     writer_bytes(&writer, header->head, ADDRESS_SIZE);
     writer_bytes(&writer, header->body_address, ADDRESS_SIZE);
+    writer_u64(&writer, header->previous_position);
+    writer_u32(&writer, header->previous_crc);
+    writer_u32(&writer, header->epoch);
     writer_zeros(&writer, HEADER_CRC_OFFSET - writer_size(&writer));
     writer_u32(&writer, crc32c(0, bytes, HEADER_CRC_OFFSET));
 }
@@ -58,6 +61,9 @@ bool checkpoint_header_decode(struct checkpoint_header *header,
     header->body_size = reader_u64(&reader);
     memcpy(header->head, reader_bytes(&reader, ADDRESS_SIZE), ADDRESS_SIZE);
     memcpy(header->body_address, reader_bytes(&reader, ADDRESS_SIZE), ADDRESS_SIZE);
+    header->previous_position = reader_u64(&reader);
+    header->previous_crc = reader_u32(&reader);
+    header->epoch = reader_u32(&reader);
     if (magic != CHECKPOINT_MAGIC || version != CHECKPOINT_VERSION || zero != 0) return false;
     if (!bytes_are_zero(reader.next, HEADER_CRC_OFFSET - (size_t)(reader.next - bytes))) {
         return false;
@@ -246,7 +252,10 @@ static bool decode_cell(struct realm *realm, struct reader *reader)
     const uint8_t *sum = reader_bytes(reader, sizeof(i128));
     if (key_size == 0 || key_size > CAIRN_KEY_SIZE_MAX) return false;
     const uint8_t *key = reader_bytes(reader, key_size);
-    if (key == NULL || space >= realm->spaces.count) return false;
+    if (key == NULL) return false;
+#ifndef CAIRN_PLANTED_BUG_FACTS_CHECKPOINT /* Planted: a cell of a space that is not there. */
+    if (space >= realm->spaces.count) return false;
+#endif
     uint64_t hash = cells_hash(&realm->cells, space, key, key_size);
     if (cells_find(&realm->cells, hash, space, key, key_size) != NULL) return false;
     if (!cells_have_room(&realm->cells, 1, cell_lines(key_size))) return false;

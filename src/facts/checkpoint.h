@@ -2,13 +2,15 @@
 /*
  * Checkpoints: a realm's whole state as bytes (docs/formats.md, "Checkpoint").
  *
- * header, 160 bytes:
+ * header, 176 bytes:
  *     0 u32 magic "CRNC"   4 u32 version = 1   8 u64 generation   16 16 cluster id
  *    32 u32 realm         36 u32 slot         40 u32 incarnation  44 u32 zero
  *    48 u64 position: every record before it is in the checkpoint
  *    56 u64 low water: the journal is kept from here, a batch begins here
  *    64 u64 hybrid clock  72 u64 body size    80 32 head: link of the last own certificate
- *   112 32 address of the body               144 12 zero         156 u32 crc of bytes 0..155
+ *   112 32 address of the body
+ *   144 u64 position of the batch before `position`, 152 u32 its crc, 156 u32 epoch
+ *   160 12 zero          172 u32 crc of bytes 0..171
  * body, from byte 4096: members, origins, spaces, idempotency keys, cells; each a u64 count and the
  * entries, in the order in which they are kept; no padding.
  *
@@ -23,7 +25,7 @@
 
 #include "facts/realm.h"
 
-#define CHECKPOINT_HEADER_SIZE 160u
+#define CHECKPOINT_HEADER_SIZE 176u
 #define CHECKPOINT_BODY_OFFSET 4096u
 #define CHECKPOINT_VERSION 1u
 #define CHECKPOINT_MAGIC UINT32_C(0x434e5243)
@@ -36,6 +38,9 @@ struct checkpoint_header {
     uint64_t low_water;
     uint64_t clock;
     uint64_t body_size;
+    uint64_t previous_position; /* the journal's chain at `position` */
+    uint32_t previous_crc;
+    uint32_t epoch;
     uint32_t realm;
     uint32_t slot;
     uint32_t incarnation;

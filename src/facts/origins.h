@@ -41,6 +41,7 @@ struct origin {
     uint64_t folded; /* facts of the incarnations that were folded into this one */
     uint8_t link[ADDRESS_SIZE];
     uint8_t base[ADDRESS_SIZE]; /* the predecessor's last link; zeros for a first incarnation */
+    uint8_t begun[ADDRESS_SIZE]; /* link of an imported certificate that is applied in part, or 0 */
 };
 
 struct member {

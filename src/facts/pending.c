@@ -58,22 +58,23 @@ static uint64_t bytes_of_slot(const struct pending *self, uint32_t slot)
     return bytes;
 }
 
-struct pending_entry *pending_add(struct pending *self, uint32_t slot, uint32_t size)
+static uint64_t pages_of_size(uint32_t size)
 {
-    uint64_t count = ((uint64_t)size + PENDING_PAGE_SIZE - 1) / PENDING_PAGE_SIZE;
-    uint64_t share = self->page_count * PENDING_PAGE_SIZE / 2;
+    return ((uint64_t)size + PENDING_PAGE_SIZE - 1) / PENDING_PAGE_SIZE;
+}
+
+/* A member's first bundle may take more than its share, or a small buffer would take none. */
+static bool is_in_share(const struct pending *self, uint32_t slot, uint64_t count)
+{
     uint64_t used = bytes_of_slot(self, slot);
-    uint64_t page = self->page_count;
-    cairn_assert(size > 0);
-    /* A member's first bundle may take more than its share, or a small buffer would take none. */
-    if (self->count < self->maximum &&
-        (used == 0 || used + count * PENDING_PAGE_SIZE <= share)) {
-        page = find_pages(self, count);
-    }
-    if (page == self->page_count) {
-        self->dropped++;
-        return NULL;
-    }
+    uint64_t share = self->page_count * PENDING_PAGE_SIZE / 2;
+    return used == 0 || used + count * PENDING_PAGE_SIZE <= share;
+}
+
+static struct pending_entry *add_at(struct pending *self, uint32_t slot, uint32_t size,
+                                    uint64_t page)
+{
+    uint64_t count = pages_of_size(size);
     uint32_t index = 0;
     while (self->entries[index].bundle != NULL) index++;
     struct pending_entry *entry = &self->entries[index];
@@ -87,6 +88,54 @@ struct pending_entry *pending_add(struct pending *self, uint32_t slot, uint32_t 
     self->count++;
     if (index >= self->used_end) self->used_end = index + 1;
     return entry;
+}
+
+struct pending_entry *pending_add(struct pending *self, uint32_t slot, uint32_t size)
+{
+    uint64_t count = pages_of_size(size);
+    uint64_t page = self->page_count;
+    cairn_assert(size > 0);
+    if (self->count < self->maximum && is_in_share(self, slot, count)) {
+        page = find_pages(self, count);
+    }
+    return page < self->page_count ? add_at(self, slot, size, page) : NULL;
+}
+
+/* Is `a` easier to do without than `b`? What was begun goes last, later sequences go first. */
+static bool goes_before(const struct pending_entry *a, const struct pending_entry *b)
+{
+    if (a->checked_chain != b->checked_chain) return b->checked_chain;
+    return a->incarnation != b->incarnation ? a->incarnation > b->incarnation
+                                            : a->first > b->first;
+}
+
+static struct pending_entry *find_victim(const struct pending *self, bool of_slot, uint32_t slot)
+{
+    struct pending_entry *victim = NULL;
+    for (uint32_t i = 0; i < self->used_end; i++) {
+        struct pending_entry *entry = &self->entries[i];
+        if (entry->bundle == NULL || (of_slot && entry->slot != slot)) continue;
+        if (victim == NULL || goes_before(entry, victim)) victim = entry;
+    }
+    return victim;
+}
+
+struct pending_entry *pending_add_first(struct pending *self, uint32_t slot, uint32_t size)
+{
+    uint64_t count = pages_of_size(size);
+    cairn_assert(size > 0);
+    if (count > self->page_count) return NULL;
+    for (;;) {
+        bool in_share = is_in_share(self, slot, count);
+        if (in_share && self->count < self->maximum) {
+            uint64_t page = find_pages(self, count);
+            if (page < self->page_count) return add_at(self, slot, size, page);
+        }
+        struct pending_entry *victim = find_victim(self, !in_share, slot);
+        cairn_assert(victim != NULL); /* an empty buffer has room */
+        pending_remove(self, victim);
+        self->dropped++;
+    }
 }
 
 void pending_remove(struct pending *self, struct pending_entry *entry)

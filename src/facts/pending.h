@@ -43,12 +43,17 @@ struct pending {
     uint32_t maximum;
     uint32_t count;
     uint32_t used_end; /* no entry at or behind this index is in use */
-    uint64_t dropped;  /* bundles refused for want of room */
+    uint64_t dropped;  /* bundles refused or dropped for want of room */
 };
 
 void pending_init(struct pending *self, uint64_t bytes, uint32_t maximum, struct arena *arena);
 /* Room for a bundle of this size; NULL: none, or the member's share is used. Fill the entry. */
 struct pending_entry *pending_add(struct pending *self, uint32_t slot, uint32_t size);
+/*
+ * The same for a bundle that others wait for: those that are furthest from being applied are
+ * dropped until it fits. NULL: it is larger than the whole buffer.
+ */
+struct pending_entry *pending_add_first(struct pending *self, uint32_t slot, uint32_t size);
 void pending_remove(struct pending *self, struct pending_entry *entry);
 /* The entry that begins at this dot, or NULL. */
 struct pending_entry *pending_find(struct pending *self, uint32_t slot, uint32_t incarnation,

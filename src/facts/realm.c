@@ -166,9 +166,9 @@ void realm_apply_effects(struct realm *self, const struct fact *fact, const uint
 uint64_t realm_fingerprint(uint64_t previous, const uint8_t *space_id, uint32_t operation,
                            const uint8_t *key, uint32_t key_size, int64_t amount)
 {
-    uint64_t fingerprint = table_hash(previous, operation, space_id, CAIRN_SPACE_ID_SIZE);
-    fingerprint = table_hash(fingerprint, key_size, key, key_size);
-    return table_hash(fingerprint, 0, &amount, sizeof amount);
+    uint64_t fingerprint = stable_hash(previous + operation, space_id, CAIRN_SPACE_ID_SIZE);
+    fingerprint = stable_hash(fingerprint, key, key_size);
+    return stable_hash(fingerprint, &amount, sizeof amount);
 }
 
 bool realm_is_valid(const struct realm *self)

@@ -46,7 +46,6 @@ struct realm_limits {
 };
 
 struct realm_counters {
-    uint64_t facts_admitted;
     uint64_t facts_imported;
     uint64_t facts_duplicate;
 };
@@ -91,7 +90,7 @@ HOT_INLINE void realm_tick(struct realm *self, uint64_t wall_ms)
 
 /*
  * Admits facts in order until the first refusal, whose code it returns and whose details it writes
- * to *refusal; *admitted: how many came before. See include/cairn.h, cairn_admit().
+ * to *refusal; *admitted (may be NULL): how many came before. See include/cairn.h, cairn_admit().
  */
 CHECKED int realm_admit(struct realm *self, const struct cairn_fact *facts, size_t count,
                         struct cairn_ticket *tickets, size_t *admitted, struct refusal *refusal);

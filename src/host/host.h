@@ -22,7 +22,8 @@
 /* ---- Journal segments: asynchronous ------------------------------------------------------------
  *
  * A journal is `segment_count` segments of equal size, numbered from 0. One thread at a time submits
- * and waits; wake() may be called from any thread.
+ * and waits; wake() may be called from any thread. What can be read after an open is durable: the
+ * host syncs what an earlier process wrote and did not live to sync.
  */
 enum host_request_kind {
     /* Writes, then syncs. Completes when the bytes are durable; two may be in flight, and complete
@@ -65,6 +66,9 @@ struct host_disk {
     uint32_t (*wait)(void *self, struct host_completion *completions, uint32_t maximum,
                      int64_t timeout_ns);
     void (*wake)(void *self);
+    /* Reads at once; any thread, also while the other waits. Offsets, sizes and addresses are whole
+     * blocks. A segment that was never prepared reads as zeros. STORAGE_FAILED. */
+    int (*read)(void *self, uint32_t segment, uint64_t offset, void *bytes, uint32_t size);
     /* Which segments exist and hold bytes: true after a HOST_PREPARE that succeeded, now or in an
      * earlier life. */
     bool (*is_prepared)(void *self, uint32_t segment);

@@ -219,13 +219,13 @@ static int stage_record(struct cairn_engine *self, uint32_t kind, const void *by
 
 /* Waits until the certificate up to `last` is durable. */
 static int wait_certified(struct cairn_engine *self, uint32_t incarnation, uint64_t last,
-                          uint64_t deadline_ns, struct recorder_certified *certified)
+                          uint64_t deadline_ns, struct recorder_durable *durable)
 {
     struct recorder *recorder = &self->recorder;
     for (;;) {
         uint32_t seen = atomic_load(&recorder->change);
-        recorder_certified(recorder, certified);
-        if (certified->incarnation == incarnation && certified->last >= last) return CAIRN_OK;
+        recorder_durable(recorder, durable);
+        if (durable->incarnation == incarnation && durable->certified >= last) return CAIRN_OK;
         if (atomic_load(&recorder->failed) != 0) {
             return engine_refuse(self, CAIRN_STORAGE_FAILED, "journal", 0, 0);
         }
@@ -250,7 +250,7 @@ static int wait_certified(struct cairn_engine *self, uint32_t incarnation, uint6
 static int certify_tail(struct cairn_engine *self)
 {
     const struct certifier *certifier = &self->recorder.certifier;
-    struct recorder_certified certified;
+    struct recorder_durable durable;
     if (certifier_is_empty(certifier)) return CAIRN_OK;
     uint32_t incarnation = certifier->incarnation;
     uint64_t last = certifier->run.first + certifier->run.count - 1;
@@ -258,10 +258,10 @@ static int certify_tail(struct cairn_engine *self)
     bool follows = own->certified + 1 == certifier->run.first &&
                    memcmp(own->link, certifier->link, ADDRESS_SIZE) == 0;
     uint64_t deadline = now_ns(self) + OPEN_TIMEOUT_MS * NS_PER_MS;
-    int result = wait_certified(self, incarnation, last, deadline, &certified);
+    int result = wait_certified(self, incarnation, last, deadline, &durable);
     if (result != CAIRN_OK) return result;
     if (follows) {
-        realm_note_certified(&self->realm, incarnation, certified.last, certified.link);
+        realm_note_certified(&self->realm, incarnation, durable.certified, durable.link);
     }
     return CAIRN_OK;
 }
@@ -400,7 +400,7 @@ int engine_close(struct cairn_engine *self)
     if (self->has_journal) {
         result = engine_flush(self, OPEN_TIMEOUT_MS);
         if (result == CAIRN_OK) {
-            uint64_t facts = self->realm.counters.facts_admitted;
+            uint64_t facts = self->realm.origins.clocks[self->realm.own].applied;
             result = stage_record(self, RECORD_CLOSE, &facts, sizeof facts);
         }
         if (result == CAIRN_OK) {
@@ -439,26 +439,30 @@ int engine_refuse_storage(struct cairn_engine *self, uint64_t prepared)
                          prepared, self->admit_margin);
 }
 
-int engine_admit(struct cairn_engine *self, const struct cairn_fact *facts, size_t count,
-                 struct cairn_ticket *tickets, size_t *admitted)
+static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *facts,
+                           size_t count, struct cairn_ticket *tickets, size_t *admitted)
 {
-    *admitted = 0;
-    if (self->has_journal) {
-        uint64_t prepared =
-            atomic_load_explicit(&self->recorder.prepared_bytes, memory_order_relaxed);
-        uint32_t failed = atomic_load_explicit(&self->recorder.failed, memory_order_relaxed);
-        if (UNLIKELY(prepared < self->admit_margin || failed != 0)) {
-            engine_pump(self);
-            return engine_refuse_storage(self, prepared);
-        }
+    struct recorder *recorder = &self->recorder;
+    uint64_t prepared = atomic_load_explicit(&recorder->prepared_bytes, memory_order_relaxed);
+    uint32_t failed = atomic_load_explicit(&recorder->failed, memory_order_relaxed);
+    if (UNLIKELY(prepared < self->admit_margin || failed != 0)) {
+        if (admitted != NULL) *admitted = 0;
+        engine_pump(self);
+        return engine_refuse_storage(self, prepared);
     }
     realm_tick(&self->realm, wall_ms(self));
     int result = realm_admit(&self->realm, facts, count, tickets, admitted, &self->refusal);
-    if (self->has_journal) {
-        if (*admitted > 0) recorder_kick(&self->recorder);
-        if (!self->has_thread) engine_pump(self);
-    }
+    recorder_kick(recorder);
+    if (UNLIKELY(!self->has_thread)) engine_pump(self);
     return result;
+}
+
+int engine_admit(struct cairn_engine *self, const struct cairn_fact *facts, size_t count,
+                 struct cairn_ticket *tickets, size_t *admitted)
+{
+    if (self->has_journal) return admit_journaled(self, facts, count, tickets, admitted);
+    realm_tick(&self->realm, wall_ms(self));
+    return realm_admit(&self->realm, facts, count, tickets, admitted, &self->refusal);
 }
 
 int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_ms)
@@ -489,20 +493,20 @@ int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_m
 
 void engine_note_certified(struct cairn_engine *self)
 {
-    struct recorder_certified certified;
-    recorder_certified(&self->recorder, &certified);
-    if (certified.last == 0 || certified.incarnation != self->realm.incarnation) return;
-    realm_note_certified(&self->realm, certified.incarnation, certified.last, certified.link);
+    struct recorder_durable durable;
+    recorder_durable(&self->recorder, &durable);
+    if (durable.certified == 0 || durable.incarnation != self->realm.incarnation) return;
+    realm_note_certified(&self->realm, durable.incarnation, durable.certified, durable.link);
 }
 
 int engine_flush(struct cairn_engine *self, uint32_t timeout_ms)
 {
-    struct recorder_certified certified;
+    struct recorder_durable durable;
     uint64_t deadline = now_ns(self) + timeout_ms * NS_PER_MS;
     const struct origin_clock *own = &self->realm.origins.clocks[self->realm.own];
     if (own->applied > 0) {
         int result =
-            wait_certified(self, self->realm.incarnation, own->applied, deadline, &certified);
+            wait_certified(self, self->realm.incarnation, own->applied, deadline, &durable);
         if (result != CAIRN_OK) return result;
     }
     engine_note_certified(self);

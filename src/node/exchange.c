@@ -256,10 +256,15 @@ int engine_checkpoint(struct cairn_engine *self)
     if (!self->has_journal) return engine_refuse(self, CAIRN_UNSUPPORTED, "checkpoint", 0, 0);
     int result = engine_flush(self, TIMEOUT_MS);
     if (result != CAIRN_OK) return result;
-    uint64_t position = atomic_load(&self->recorder.durable_journal);
+    struct recorder_durable durable;
+    recorder_durable(&self->recorder, &durable);
+    uint64_t position = durable.tail.position;
     struct checkpoint_header header = {.generation = self->checkpoint.generation + 1,
                                        .position = position,
                                        .low_water = choose_low_water(self, position),
+                                       .previous_position = durable.tail.previous_position,
+                                       .previous_crc = durable.tail.previous_crc,
+                                       .epoch = durable.tail.epoch,
                                        .clock = self->realm.clock.last,
                                        .realm = self->member.realm,
                                        .slot = self->member.slot,

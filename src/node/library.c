@@ -229,7 +229,8 @@ void cairn_status(cairn_engine *engine, struct cairn_status *status)
         status->checkpoint_generation = engine->checkpoint.generation;
     }
     status->facts_applied = origins_applied(&realm->origins);
-    status->facts_admitted = realm->counters.facts_admitted;
+    /* An open begins an incarnation, and that begins at 1. */
+    status->facts_admitted = realm->origins.clocks[realm->own].applied;
     status->facts_imported = realm->counters.facts_imported;
     status->cells = realm->cells.count;
     status->spaces = realm->spaces.count;
@@ -296,10 +297,9 @@ int cairn_space_get(const cairn_engine *engine, uint32_t space, const char **nam
 /* ---- Facts ----------------------------------------------------------------------------------------- */
 
 int cairn_admit(cairn_engine *engine, const struct cairn_fact *facts, size_t count,
-                              struct cairn_ticket *tickets, size_t *admitted)
+                struct cairn_ticket *tickets, size_t *admitted)
 {
-    size_t ignored;
-    return engine_admit(engine, facts, count, tickets, admitted != NULL ? admitted : &ignored);
+    return engine_admit(engine, facts, count, tickets, admitted);
 }
 
 uint64_t cairn_durable(const cairn_engine *engine)

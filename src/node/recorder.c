@@ -24,38 +24,71 @@ void recorder_init(struct recorder *self, struct host *host, const struct journa
 
 /* ---- Publishing ---------------------------------------------------------------------------- */
 
+/* Writes begin and end with an odd and an even version, so that readers see all or nothing. */
+static uint32_t publish_begin(struct recorder *self)
+{
+    uint32_t version = atomic_load_explicit(&self->version, memory_order_relaxed);
+    atomic_store_explicit(&self->version, version + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    return version + 2;
+}
+
+static void publish_end(struct recorder *self, uint32_t version)
+{
+    atomic_store_explicit(&self->version, version, memory_order_release);
+}
+
 static void publish_certified(struct recorder *self, const struct flight *flight)
 {
     uint64_t words[ADDRESS_SIZE / 8];
     memcpy(words, flight->link, sizeof words);
-    uint32_t version = atomic_load_explicit(&self->certified_version, memory_order_relaxed);
-    atomic_store_explicit(&self->certified_version, version + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    uint32_t version = publish_begin(self);
     atomic_store_explicit(&self->certified_incarnation, flight->incarnation,
                           memory_order_relaxed);
     atomic_store_explicit(&self->certified_last, flight->certified, memory_order_relaxed);
     for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
         atomic_store_explicit(&self->certified_link[i], words[i], memory_order_relaxed);
     }
-    atomic_store_explicit(&self->certified_version, version + 2, memory_order_release);
+    publish_end(self, version);
 }
 
-void recorder_certified(const struct recorder *self, struct recorder_certified *certified)
+static void publish_tail(struct recorder *self)
+{
+    struct journal_tail tail = journal_durable_tail(&self->journal);
+    uint32_t version = publish_begin(self);
+    atomic_store_explicit(&self->tail_position, tail.position, memory_order_relaxed);
+    atomic_store_explicit(&self->tail_previous, tail.previous_position, memory_order_relaxed);
+    atomic_store_explicit(&self->tail_crc, tail.previous_crc, memory_order_relaxed);
+    atomic_store_explicit(&self->tail_epoch, tail.epoch, memory_order_relaxed);
+    publish_end(self, version);
+}
+
+static void read_durable(const struct recorder *self, struct recorder_durable *durable)
 {
     uint64_t words[ADDRESS_SIZE / 8];
+    durable->incarnation =
+        atomic_load_explicit(&self->certified_incarnation, memory_order_relaxed);
+    durable->certified = atomic_load_explicit(&self->certified_last, memory_order_relaxed);
+    for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
+        words[i] = atomic_load_explicit(&self->certified_link[i], memory_order_relaxed);
+    }
+    memcpy(durable->link, words, sizeof words);
+    struct journal_tail *tail = &durable->tail;
+    tail->position = atomic_load_explicit(&self->tail_position, memory_order_relaxed);
+    tail->previous_position = atomic_load_explicit(&self->tail_previous, memory_order_relaxed);
+    tail->previous_crc = atomic_load_explicit(&self->tail_crc, memory_order_relaxed);
+    tail->epoch = atomic_load_explicit(&self->tail_epoch, memory_order_relaxed);
+}
+
+void recorder_durable(const struct recorder *self, struct recorder_durable *durable)
+{
     uint32_t version;
     do {
-        version = atomic_load_explicit(&self->certified_version, memory_order_acquire);
-        certified->incarnation =
-            atomic_load_explicit(&self->certified_incarnation, memory_order_relaxed);
-        certified->last = atomic_load_explicit(&self->certified_last, memory_order_relaxed);
-        for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
-            words[i] = atomic_load_explicit(&self->certified_link[i], memory_order_relaxed);
-        }
+        version = atomic_load_explicit(&self->version, memory_order_acquire);
+        read_durable(self, durable);
         atomic_thread_fence(memory_order_acquire);
     } while ((version & 1) != 0 ||
-             version != atomic_load_explicit(&self->certified_version, memory_order_relaxed));
-    memcpy(certified->link, words, sizeof words);
+             version != atomic_load_explicit(&self->version, memory_order_relaxed));
 }
 
 static void wake_waiters(struct recorder *self)
@@ -79,14 +112,15 @@ static void publish_flight(struct recorder *self)
 static bool publish(struct recorder *self)
 {
     bool changed = false;
-    while (self->flight_count > 0 &&
-           self->flights[self->flight_first].next <= self->journal.durable_position) {
+    uint64_t durable = self->journal.durable_position;
+    /* The tail first: who sees a fact durable sees the journal's end behind it. */
+    if (durable != atomic_load_explicit(&self->durable_journal, memory_order_relaxed)) {
+        publish_tail(self);
+        atomic_store_explicit(&self->durable_journal, durable, memory_order_release);
+    }
+    while (self->flight_count > 0 && self->flights[self->flight_first].next <= durable) {
         publish_flight(self);
         changed = true;
-    }
-    uint64_t durable = self->journal.durable_position;
-    if (durable != atomic_load_explicit(&self->durable_journal, memory_order_relaxed)) {
-        atomic_store_explicit(&self->durable_journal, durable, memory_order_release);
     }
     uint64_t prepared = journal_prepared_bytes(&self->journal);
     if (prepared != atomic_load_explicit(&self->prepared_bytes, memory_order_relaxed)) {

@@ -64,7 +64,11 @@ struct recorder {
     _Atomic uint32_t failed;
     _Atomic uint32_t storage_full;
     _Atomic uint32_t change;    /* grows with each publication; what waiters watch */
-    _Atomic uint32_t certified_version; /* odd while the three below change */
+    _Atomic uint32_t version; /* odd while what follows changes */
+    _Atomic uint64_t tail_position;
+    _Atomic uint64_t tail_previous;
+    _Atomic uint32_t tail_crc;
+    _Atomic uint32_t tail_epoch;
     _Atomic uint32_t certified_incarnation;
     _Atomic uint64_t certified_last;
     _Atomic uint64_t certified_link[ADDRESS_SIZE / 8];
@@ -78,10 +82,12 @@ struct recorder {
     _Atomic uint64_t low_water;
 };
 
-struct recorder_certified {
-    uint64_t last;
+/* What is durable, as one consistent picture. */
+struct recorder_durable {
+    uint64_t certified; /* last sequence that a durable own certificate covers; 0: none in this open */
     uint32_t incarnation;
     uint8_t link[ADDRESS_SIZE];
+    struct journal_tail tail; /* the journal's chain behind its last durable batch */
 };
 
 void recorder_init(struct recorder *self, struct host *host, const struct journal_limits *limits,
@@ -106,7 +112,7 @@ HOT_INLINE void recorder_kick(struct recorder *self)
     }
 }
 
-/* The last own certificate that is durable; any thread. `last` is 0: none in this open. */
-void recorder_certified(const struct recorder *self, struct recorder_certified *certified);
+/* Any thread. */
+void recorder_durable(const struct recorder *self, struct recorder_durable *durable);
 
 #endif

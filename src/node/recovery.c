@@ -214,10 +214,30 @@ static void note_damage(struct cairn_recovery *recovery, const struct journal_sc
     recovery->damaged_to = scan->damage_to;
 }
 
+/*
+ * Behind low water lie batches that were durable when the checkpoint was made, so the first of them
+ * may start the chain. Where low water is the journal's end at that time, nothing there is known to
+ * be durable: only the checkpoint's own chain tells a batch of this life from a stale one.
+ */
+static void begin_scan(struct recovering *self)
+{
+    const struct cairn_engine *engine = self->engine;
+    const struct checkpoint_header *checkpoint = &engine->checkpoint;
+    struct journal_tail tail = {0};
+    bool at_tail = engine->low_water == 0 || engine->low_water == checkpoint->position;
+    if (engine->low_water != 0 && at_tail) {
+        tail = (struct journal_tail){.position = checkpoint->position,
+                                     .previous_position = checkpoint->previous_position,
+                                     .previous_crc = checkpoint->previous_crc,
+                                     .epoch = checkpoint->epoch};
+    }
+    journal_scan_init(&self->scan, &engine->journal_limits, engine->low_water, at_tail, &tail);
+}
+
 static int replay_journal(struct recovering *self, struct refusal *refusal)
 {
     struct cairn_engine *engine = self->engine;
-    journal_scan_init(&self->scan, &engine->journal_limits, engine->low_water, false, NULL);
+    begin_scan(self);
     for (;;) {
         int result = CAIRN_OK;
         switch (journal_scan_next(&self->scan)) {

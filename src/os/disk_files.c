@@ -60,6 +60,20 @@ static bool direct_probe(int folder)
     return works;
 }
 
+/*
+ * What an earlier process wrote and did not live to sync is read by recovery, and then counts as
+ * durable: so it is made durable first.
+ */
+static int segment_sync(struct disk_files *self, uint32_t segment)
+{
+    int file = openat(self->folder, name_of(segment, "", "").text, O_RDWR | O_CLOEXEC);
+    if (file < 0) return disk_files_fail(self, segment, "open", errno);
+    int result = fdatasync(file) == 0 ? CAIRN_OK
+                                      : disk_files_fail(self, segment, "fdatasync", errno);
+    close(file);
+    return result;
+}
+
 static int segment_find(struct disk_files *self, uint32_t segment)
 {
     (void)unlinkat(self->folder, name_of(segment, "", ".new").text, 0); /* D1 */
@@ -73,7 +87,7 @@ static int segment_find(struct disk_files *self, uint32_t segment)
             segment, (unsigned long long)status.st_size, (unsigned long long)self->segment_bytes);
     }
     atomic_store(&self->files[segment].prepared, true);
-    return CAIRN_OK;
+    return segment_sync(self, segment);
 }
 
 int disk_files_open(struct disk_files *self, int folder, uint64_t segment_bytes,
