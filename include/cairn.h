@@ -362,7 +362,8 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_facts_digest(cairn_engine *engine,
  * Writes the next bundle (one certificate and its facts) after *cursor to `buffer`, in an order in
  * which dependencies come first; start with *cursor = 0, or with the value of an earlier call.
  * `size` must be at least CAIRN_BUNDLE_SIZE_MAX. Only durable certificates are given out.
- * Errors: END, UNSUPPORTED, STORAGE_FAILED, CORRUPT.
+ * Errors: END, UNSUPPORTED, STORAGE_FAILED, CORRUPT, RECLAIMED (*cursor moved to the oldest that is
+ * still there: what is older comes with a checkpoint).
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *cursor, void *buffer,
                                             size_t size, size_t *written);

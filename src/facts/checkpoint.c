@@ -194,7 +194,8 @@ static bool decode_member(struct realm *realm, struct reader *reader)
 {
     uint32_t slot = reader_u32(reader);
     const uint8_t *key = reader_bytes(reader, SIGNATURE_PUBLIC_KEY_SIZE);
-    return key != NULL && origins_add_member(&realm->origins, slot, key) == CAIRN_OK;
+    if (key == NULL || origins_member(&realm->origins, slot) != NULL) return false;
+    return origins_add_member(&realm->origins, slot, key) == CAIRN_OK;
 }
 
 static bool decode_origin(struct realm *realm, struct reader *reader)
@@ -208,7 +209,7 @@ static bool decode_origin(struct realm *realm, struct reader *reader)
     uint64_t folded = reader_u64(reader);
     const uint8_t *link = reader_bytes(reader, ADDRESS_SIZE);
     const uint8_t *base = reader_bytes(reader, ADDRESS_SIZE);
-    if (base == NULL || certified > applied) return false;
+    if (base == NULL || certified > applied || (seen != 0 && seen < applied)) return false;
     if (origins_find(origins, slot, incarnation) != ORIGIN_NONE) return false;
     uint32_t index = origins_add(origins, slot, incarnation, link);
     if (index == ORIGIN_NONE) return false;

@@ -132,7 +132,10 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     struct fact fact;
     uint32_t spaces[CAIRN_EFFECTS_MAX];
     int result = fact_decode(&fact, payload, size);
-    if (result != CAIRN_OK || fact.size != size || fact.realm != realm->realm) {
+    /* The last sequence of all is in no certificate, and the one after it is no number. */
+    bool lawful = result == CAIRN_OK && fact.size == size && fact.realm == realm->realm &&
+                  fact.dot.sequence != UINT64_MAX;
+    if (!lawful) {
         return refuse(refusal, CAIRN_CORRUPT, "fact in the batch at position", position, 0);
     }
     /* The record that opened the incarnation may be damaged. */

@@ -344,6 +344,7 @@ static int open_journal(struct cairn_engine *self, uint64_t prepare_bytes,
     prepare_ahead(self, &tail, prepare_bytes);
     journal_start(&recorder->journal, &tail, self->low_water, segment_is_prepared,
                   &self->host.disk);
+    engine_plan_checkpoint(self);
     recorder->low_water_done = self->low_water;
     atomic_store(&recorder->low_water, self->low_water);
     atomic_store(&recorder->durable_journal, recorder->journal.durable_position);
@@ -439,10 +440,20 @@ int engine_refuse_storage(struct cairn_engine *self, uint64_t prepared)
                          prepared, self->admit_margin);
 }
 
+/* Admission goes on after a checkpoint that failed; the next attempt is some batches away. */
+COLD static void take_due_checkpoint(struct cairn_engine *self)
+{
+    if (engine_checkpoint(self) == CAIRN_OK) return;
+    self->checkpoint_due =
+        atomic_load(&self->recorder.durable_journal) + 16 * RECORDER_BATCH_BYTES_MAX;
+}
+
 static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *facts,
                            size_t count, struct cairn_ticket *tickets, size_t *admitted)
 {
     struct recorder *recorder = &self->recorder;
+    uint64_t position = atomic_load_explicit(&recorder->durable_journal, memory_order_relaxed);
+    if (UNLIKELY(position >= self->checkpoint_due)) take_due_checkpoint(self);
     uint64_t prepared = atomic_load_explicit(&recorder->prepared_bytes, memory_order_relaxed);
     uint32_t failed = atomic_load_explicit(&recorder->failed, memory_order_relaxed);
     if (UNLIKELY(prepared < self->admit_margin || failed != 0)) {

@@ -38,6 +38,7 @@ struct cairn_engine {
     bool realtime;
     struct checkpoint_header checkpoint; /* the newest; generation 0: none */
     uint64_t low_water;                  /* of the checkpoint before it */
+    uint64_t checkpoint_due; /* journal position from which admission takes a checkpoint first */
     struct cairn_recovery recovery;
     uint64_t facts_at_open;
     uint8_t *scratch; /* one largest batch, block-aligned: export, checkpoints */
@@ -84,6 +85,8 @@ CHECKED int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *
 CHECKED int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t size,
                           struct cairn_import *result);
 CHECKED int engine_checkpoint(struct cairn_engine *self);
+/* Sets checkpoint_due a quarter of the ring behind the newest checkpoint. */
+void engine_plan_checkpoint(struct cairn_engine *self);
 
 /* Sets the engine's refusal and returns its code. */
 COLD int engine_refuse(struct cairn_engine *self, int code, const char *field, uint64_t value,

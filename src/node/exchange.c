@@ -119,6 +119,19 @@ static int read_bundle(struct cairn_engine *self, const struct certificate_place
     return CAIRN_OK;
 }
 
+/* The oldest certificate that is still there whole. */
+static uint64_t first_kept(const struct cairn_engine *self)
+{
+    const struct certificate_index *index = &self->recorder.index;
+    struct certificate_place place;
+    uint64_t ordinal = certificate_index_first(index);
+    while (certificate_index_get(index, ordinal, &place) == CAIRN_OK &&
+           place.facts_position < self->low_water) {
+        ordinal++;
+    }
+    return ordinal;
+}
+
 int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *buffer, uint64_t size,
                   size_t *written)
 {
@@ -132,8 +145,9 @@ int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *buffer, 
     if (result == CAIRN_END) return CAIRN_END;
     if (result == CAIRN_OK && place.facts_position < self->low_water) result = CAIRN_RECLAIMED;
     if (result != CAIRN_OK) {
-        *cursor = certificate_index_first(&self->recorder.index);
-        return engine_refuse(self, result, "certificate with ordinal", *cursor, 0);
+        uint64_t asked = *cursor;
+        *cursor = first_kept(self);
+        return engine_refuse(self, result, "certificate with ordinal", asked, *cursor);
     }
     /* Only what is synced leaves the node. */
     if (place.position >= atomic_load(&self->recorder.durable_journal)) return CAIRN_END;
@@ -198,14 +212,24 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
 /* ---- Checkpoints --------------------------------------------------------------------------------- */
 
 /*
- * How much of the journal to keep behind a checkpoint: half of the ring, so that members that were
- * away can still be served from it, in whole runs of facts.
+ * The ring is shared out in quarters. A checkpoint comes every quarter and keeps a quarter behind
+ * it, in whole runs of facts, so that members that were away can be served; and since the journal
+ * stays from the low water of the checkpoint before, at most three quarters are ever pinned.
  */
+static uint64_t quarter(const struct cairn_engine *self)
+{
+    return self->journal_limits.segment_bytes * self->journal_limits.segment_count / 4;
+}
+
+void engine_plan_checkpoint(struct cairn_engine *self)
+{
+    self->checkpoint_due = self->checkpoint.position + quarter(self);
+}
+
 static uint64_t choose_low_water(struct cairn_engine *self, uint64_t position)
 {
     const struct certificate_index *index = &self->recorder.index;
-    const struct journal_limits *limits = &self->journal_limits;
-    uint64_t keep = limits->segment_bytes * limits->segment_count / 2;
+    uint64_t keep = quarter(self);
     uint64_t target = position > keep ? position - keep : 0;
     uint64_t low_water = self->checkpoint.low_water;
     struct certificate_place place;
@@ -281,6 +305,7 @@ int engine_checkpoint(struct cairn_engine *self)
     /* The journal stays from the low water of the one before, which so remains good. */
     if (self->checkpoint.generation > 0) self->low_water = self->checkpoint.low_water;
     self->checkpoint = header;
+    engine_plan_checkpoint(self);
     atomic_store(&self->recorder.low_water, self->low_water);
     recorder_kick(&self->recorder);
     engine_pump(self);

@@ -357,7 +357,8 @@ void recorder_turn(struct recorder *self, bool wait)
     (void)collect(self, 0);
     self->turn_ns = now(self);
     take_low_water(self);
-    bool worked = false;
+    /* First, so that every flight that is left holds a buffer of the journal: no more than those. */
+    bool worked = publish(self);
     /* Fill and send batches while there is something to send and a place for it. */
     uint32_t in_flight;
     do {
