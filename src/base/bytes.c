@@ -64,41 +64,6 @@ size_t reader_left(const struct reader *self)
     return self->failed ? 0 : (size_t)(self->end - self->next);
 }
 
-const uint8_t *reader_bytes(struct reader *self, size_t size)
-{
-    if (self->failed || size > (size_t)(self->end - self->next)) {
-        self->failed = true;
-        return NULL;
-    }
-    const uint8_t *bytes = self->next;
-    self->next += size;
-    return bytes;
-}
-
-uint8_t reader_u8(struct reader *self)
-{
-    const uint8_t *bytes = reader_bytes(self, 1);
-    return bytes ? *bytes : 0;
-}
-
-uint16_t reader_u16(struct reader *self)
-{
-    const uint8_t *bytes = reader_bytes(self, 2);
-    return bytes ? load_u16(bytes) : 0;
-}
-
-uint32_t reader_u32(struct reader *self)
-{
-    const uint8_t *bytes = reader_bytes(self, 4);
-    return bytes ? load_u32(bytes) : 0;
-}
-
-uint64_t reader_u64(struct reader *self)
-{
-    const uint8_t *bytes = reader_bytes(self, 8);
-    return bytes ? load_u64(bytes) : 0;
-}
-
 bool reader_done(const struct reader *self)
 {
     return !self->failed && self->next == self->end;

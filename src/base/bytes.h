@@ -79,12 +79,42 @@ struct reader {
 
 void reader_init(struct reader *self, const void *bytes, size_t size);
 size_t reader_left(const struct reader *self);
-uint8_t reader_u8(struct reader *self);
-uint16_t reader_u16(struct reader *self);
-uint32_t reader_u32(struct reader *self);
-uint64_t reader_u64(struct reader *self);
 /* A pointer to `size` bytes inside the input, or NULL after a failure. */
-const uint8_t *reader_bytes(struct reader *self, size_t size);
+HOT_INLINE const uint8_t *reader_bytes(struct reader *self, size_t size)
+{
+    if (UNLIKELY(self->failed || size > (size_t)(self->end - self->next))) {
+        self->failed = true;
+        return NULL;
+    }
+    const uint8_t *bytes = self->next;
+    self->next += size;
+    return bytes;
+}
+
+HOT_INLINE uint8_t reader_u8(struct reader *self)
+{
+    const uint8_t *bytes = reader_bytes(self, 1);
+    return bytes ? *bytes : 0;
+}
+
+HOT_INLINE uint16_t reader_u16(struct reader *self)
+{
+    const uint8_t *bytes = reader_bytes(self, 2);
+    return bytes ? load_u16(bytes) : 0;
+}
+
+HOT_INLINE uint32_t reader_u32(struct reader *self)
+{
+    const uint8_t *bytes = reader_bytes(self, 4);
+    return bytes ? load_u32(bytes) : 0;
+}
+
+HOT_INLINE uint64_t reader_u64(struct reader *self)
+{
+    const uint8_t *bytes = reader_bytes(self, 8);
+    return bytes ? load_u64(bytes) : 0;
+}
+
 /* True when everything was read and nothing failed. */
 bool reader_done(const struct reader *self);
 

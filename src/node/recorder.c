@@ -217,30 +217,36 @@ static void cut(struct recorder *self)
     memcpy(self->open.link, certificate.link, ADDRESS_SIZE);
 }
 
-static void take_fact(struct recorder *self, const uint8_t *fact, uint32_t size,
-                      uint64_t position)
+static bool is_own(const struct recorder *self, const struct ring_entry *entry)
 {
-    struct cairn_dot dot = fact_dot(fact);
-    if (dot.slot == self->certifier.slot && dot.incarnation == self->certifier.incarnation) {
-        if (certifier_is_full(&self->certifier)) cut(self);
-        certifier_add(&self->certifier, fact, size, self->turn_ns);
+    if (entry->kind != RECORD_FACT) return false;
+    struct cairn_dot dot = fact_dot(entry->body);
+    return dot.slot == self->certifier.slot && dot.incarnation == self->certifier.incarnation;
+}
+
+static void index_entry(struct recorder *self, const struct ring_entry *entry, uint64_t position)
+{
+    struct certificate certificate;
+    if (entry->kind == RECORD_FACT) {
+        struct cairn_dot dot = fact_dot(entry->body);
+        certificate_index_fact(&self->index, dot.slot, dot.incarnation, position);
+    } else if (entry->kind == RECORD_CERTIFICATE) {
+        int result = certificate_decode(&certificate, entry->body, entry->size);
+        cairn_assert(result == CAIRN_OK); /* the realm checked it */
+        certificate_index_add(&self->index, &certificate, position);
     }
-    certificate_index_fact(&self->index, dot.slot, dot.incarnation, position);
 }
 
 static void take_entry(struct recorder *self, const struct ring_entry *entry)
 {
     uint64_t position;
+    bool own = is_own(self, entry);
+    /* Before the fact that it does not cover: in the journal a certificate ends its run. */
+    if (own && certifier_is_full(&self->certifier)) cut(self);
     uint8_t *payload = append(self, (uint16_t)entry->kind, entry->size, &position);
     memcpy(payload, entry->body, entry->size);
-    if (entry->kind == RECORD_FACT) {
-        take_fact(self, payload, entry->size, position);
-    } else if (entry->kind == RECORD_CERTIFICATE) {
-        struct certificate certificate;
-        int result = certificate_decode(&certificate, payload, entry->size);
-        cairn_assert(result == CAIRN_OK); /* the realm checked it */
-        certificate_index_add(&self->index, &certificate, position);
-    }
+    if (own) certifier_add(&self->certifier, payload, entry->size, self->turn_ns);
+    index_entry(self, entry, position);
 }
 
 static bool open_has_room(struct recorder *self)
