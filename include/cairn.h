@@ -319,7 +319,9 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_space_get(const cairn_engine *engine, uint3
 
 /*
  * Admits `count` facts in order; writes a ticket for each. Stops at the first refusal, and returns
- * its code; *admitted says how many were admitted before it (may be NULL). Never blocks.
+ * its code; *admitted says how many were admitted before it (may be NULL). Does not wait for the
+ * disk, with one exception: about every quarter of the journal ring a call takes a checkpoint first
+ * (cairn_checkpoint(); take one yourself at a quiet moment to choose when).
  * Errors: INVALID_ARGUMENT, TOO_LARGE, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, UNSEEN_DEPENDENCY,
  * IDEMPOTENCY_MISMATCH, BUSY, FULL, STORAGE_FULL, STORAGE_FAILED.
  */
@@ -360,10 +362,11 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_facts_digest(cairn_engine *engine,
 
 /*
  * Writes the next bundle (one certificate and its facts) after *cursor to `buffer`, in an order in
- * which dependencies come first; start with *cursor = 0, or with the value of an earlier call.
+ * which dependencies come first; start with *cursor = 0, or with the value of an earlier call. A
+ * cursor is good until close.
  * `size` must be at least CAIRN_BUNDLE_SIZE_MAX. Only durable certificates are given out.
- * Errors: END, UNSUPPORTED, STORAGE_FAILED, CORRUPT, RECLAIMED (*cursor moved to the oldest that is
- * still there: what is older comes with a checkpoint).
+ * Errors: END, UNSUPPORTED, STORAGE_FAILED, CORRUPT (*cursor stands behind the damaged one), RECLAIMED
+ * (*cursor moved to the next that is still there: what is older comes with a checkpoint).
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *cursor, void *buffer,
                                             size_t size, size_t *written);
@@ -371,8 +374,9 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *curs
 /*
  * Takes one bundle of any member: checks every byte, then applies what can be applied and lets the
  * rest wait. The same bundle twice counts once. Errors: NOT_CANONICAL, BAD_SIGNATURE,
- * BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE, EQUIVOCATION, FOREIGN, FULL, BUSY (full pending
- * buffer or staging ring), STORAGE_FULL, STORAGE_FAILED.
+ * BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, EQUIVOCATION, FOREIGN, FULL,
+ * TOO_LARGE, BUSY (full pending buffer or staging ring), STORAGE_FULL, STORAGE_FAILED. It may wait for
+ * the disk: for room in the staging ring, and for a checkpoint that is due.
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_import(cairn_engine *engine, const void *bundle, size_t size,
                                             struct cairn_import *result);

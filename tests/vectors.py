@@ -546,7 +546,7 @@ def fingerprint(effects):
 def cells_digest(cells):
     records = [space_id + total.to_bytes(16, "little", signed=True) + u(len(key), 4) + key
                for (space_id, key), total in cells.items()]
-    return address(b"".join(sorted(address(record, "cairn v1 cells") for record in records)),
+    return address(b"".join(sorted(address(record, "cairn v1 cell") for record in records)),
                    "cairn v1 cells")
 
 

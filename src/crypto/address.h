@@ -20,6 +20,7 @@
     X(CERTIFICATE, "cairn v1 certificate")                                                         \
     X(TICK, "cairn v1 certificate tick")                                                           \
     X(SPACE, "cairn v1 space")                                                                     \
+    X(CELL, "cairn v1 cell")                                                                       \
     X(CELLS, "cairn v1 cells")                                                                     \
     X(FACTS, "cairn v1 facts")                                                                     \
     X(CHECKPOINT, "cairn v1 checkpoint")

@@ -90,6 +90,8 @@ int certificate_decode(struct certificate *certificate, const uint8_t *bytes, ui
     if (reader.failed || head != CERTIFICATE_VERSION || zero != 0) return CAIRN_NOT_CANONICAL;
 #ifndef CAIRN_PLANTED_BUG_FACTS_CERTIFICATE
     if (!counts_are_canonical(certificate)) return CAIRN_NOT_CANONICAL;
+#else
+    (void)counts_are_canonical; /* Planted: any counts. */
 #endif
     certificate->path_count = path_length(certificate->leaf_index, certificate->leaf_count);
     const uint8_t *path = reader_bytes(&reader, (size_t)certificate->path_count * ADDRESS_SIZE);

@@ -32,20 +32,26 @@ static uint32_t find_run(const struct certificate_index *self, uint32_t slot,
 void certificate_index_fact(struct certificate_index *self, uint32_t slot, uint32_t incarnation,
                             uint64_t position)
 {
-    if (is_run(self, self->run_last, slot, incarnation)) return;
-    self->run_last = find_run(self, slot, incarnation);
-    if (self->run_last < self->run_count) return;
+    if (!is_run(self, self->run_last, slot, incarnation)) {
+        self->run_last = find_run(self, slot, incarnation);
+    }
+    if (self->run_last < self->run_count) {
+        self->runs[self->run_last].count++;
+        return;
+    }
     /* More open runs than origins can be: a run that damage left without its certificate. */
     if (self->run_count == ORIGINS_MAX) self->runs[0] = self->runs[--self->run_count];
     self->run_last = self->run_count++;
-    self->runs[self->run_last] = (struct open_run){position, slot, incarnation};
+    self->runs[self->run_last] = (struct open_run){position, slot, incarnation, 1};
 }
 
 void certificate_index_add(struct certificate_index *self, const struct certificate *certificate,
                            uint64_t position)
 {
     uint32_t run = find_run(self, certificate->slot, certificate->incarnation);
-    uint64_t facts_position = run < self->run_count ? self->runs[run].position : position;
+    /* Fewer facts than it covers: the others lie before what is kept, or in damage. */
+    bool whole = run < self->run_count && self->runs[run].count >= certificate->count;
+    uint64_t facts_position = whole ? self->runs[run].position : CERTIFICATE_FACTS_GONE;
     uint64_t added = atomic_load_explicit(&self->added, memory_order_relaxed);
     struct certificate_place *place = &self->places[added % self->maximum];
     *place = (struct certificate_place){.first = certificate->first,

@@ -15,9 +15,12 @@
 #include "facts/certificate.h"
 #include "facts/origins.h"
 
+/* No position: not all facts of the certificate are in the journal. */
+#define CERTIFICATE_FACTS_GONE UINT64_MAX
+
 struct certificate_place {
     uint64_t first;          /* sequence */
-    uint64_t facts_position; /* journal position of the batch with the run's first fact */
+    uint64_t facts_position; /* of the batch with the run's first fact, or CERTIFICATE_FACTS_GONE */
     uint64_t position;       /* of the batch with the certificate */
     uint32_t slot;
     uint32_t incarnation;
@@ -30,6 +33,7 @@ struct open_run {
     uint64_t position;
     uint32_t slot;
     uint32_t incarnation;
+    uint32_t count; /* facts */
 };
 
 struct certificate_index {

@@ -68,7 +68,8 @@ bool checkpoint_header_decode(struct checkpoint_header *header,
     if (!bytes_are_zero(reader.next, HEADER_CRC_OFFSET - (size_t)(reader.next - bytes))) {
         return false;
     }
-    if (header->low_water > header->position) return false;
+    if (header->generation == 0 || header->low_water > header->position) return false;
+    if ((header->position | header->low_water) % CHECKPOINT_POSITION_ALIGNMENT != 0) return false;
     return load_u32(bytes + HEADER_CRC_OFFSET) == crc32c(0, bytes, HEADER_CRC_OFFSET);
 }
 
@@ -295,6 +296,14 @@ static int check_count(const struct realm *realm, uint32_t section, uint64_t cou
     return CAIRN_OK;
 }
 
+/* Is there room for the cell at the reader? True as well when there is no lawful cell. */
+static bool has_room_for_next(const struct realm *realm, const struct reader *reader)
+{
+    uint32_t key_size = reader_left(reader) >= 8 ? load_u32(reader->next + 4) : 0;
+    if (key_size == 0 || key_size > CAIRN_KEY_SIZE_MAX) return true;
+    return cells_have_room(&realm->cells, 1, cell_lines(key_size));
+}
+
 int checkpoint_decode(struct realm *realm, const struct checkpoint_header *header,
                       const uint8_t *body, uint64_t size, struct refusal *refusal)
 {
@@ -310,6 +319,9 @@ int checkpoint_decode(struct realm *realm, const struct checkpoint_header *heade
         int result = check_count(realm, section, count, refusal);
         if (result != CAIRN_OK) return result;
         for (uint64_t i = 0; i < count; i++) {
+            if (section == SECTION_CELLS && !has_room_for_next(realm, &reader)) {
+                return refuse(refusal, CAIRN_FULL, "cells that fit of the checkpoint", i, count);
+            }
             if (reader.failed || !decode_entry(realm, section, &reader)) {
                 return refuse(refusal, CAIRN_CORRUPT, "entry of the checkpoint", i, 0);
             }

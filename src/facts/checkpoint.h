@@ -28,6 +28,7 @@
 #define CHECKPOINT_HEADER_SIZE 176u
 #define CHECKPOINT_BODY_OFFSET 4096u
 #define CHECKPOINT_VERSION 1u
+#define CHECKPOINT_POSITION_ALIGNMENT 4096u /* batches begin at block boundaries */
 #define CHECKPOINT_MAGIC UINT32_C(0x434e5243)
 /* No entry is larger, so an encoder's buffer must be at least this. */
 #define CHECKPOINT_ENTRY_SIZE_MAX (128u + CAIRN_KEY_SIZE_MAX)

@@ -19,7 +19,7 @@ static void cell_address(const struct realm *self, const struct cell *cell,
     memcpy(record + 16, &cell->sum, sizeof cell->sum);
     store_u32(record + 32, cell->key_size);
     memcpy(record + CELL_RECORD_HEADER_SIZE, key, cell->key_size);
-    address_of_record(ADDRESS_CELLS, record, CELL_RECORD_HEADER_SIZE + cell->key_size, address);
+    address_of_record(ADDRESS_CELL, record, CELL_RECORD_HEADER_SIZE + cell->key_size, address);
 }
 
 struct address_item {

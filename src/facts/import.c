@@ -17,24 +17,43 @@ enum chain {
     CHAIN_FORK,      /* contradicts what was applied */
 };
 
+/* Does the certificate begin an incarnation right behind this origin's end? (O3) */
+static bool follows(const struct realm *self, uint32_t before,
+                    const struct certificate *certificate)
+{
+    const struct origin *origin = &self->origins.details[before];
+    return certificate->first == 1 &&
+           origin->certified == self->origins.clocks[before].applied &&
+           memcmp(origin->link, certificate->previous, ADDRESS_SIZE) == 0;
+}
+
+/* Is all that is live of the slot without a certificate? So replay leaves it behind damage. */
+static bool is_uncertified(const struct realm *self, uint32_t slot)
+{
+    for (uint32_t i = 0; i < self->origins.count; i++) {
+        const struct origin *origin = &self->origins.details[i];
+        if (self->origins.clocks[i].slot != slot) continue;
+        if (origin->certified != 0 || !bytes_are_zero(origin->begun, ADDRESS_SIZE)) return false;
+    }
+    return true;
+}
+
 static enum chain chain_of_new_incarnation(const struct realm *self,
                                            const struct certificate *certificate)
 {
-    uint32_t newest = origins_newest(&self->origins, certificate->slot);
+    struct cairn_dot dot = {certificate->slot, certificate->incarnation, certificate->first};
     bool after_own = self->own != ORIGIN_NONE && certificate->slot == self->slot &&
                      certificate->incarnation > self->incarnation;
     if (after_own) return CHAIN_FORK; /* only a copy of this member's folder makes one */
-    if (newest == ORIGIN_NONE) {
-        bool genesis = bytes_are_zero(certificate->previous, ADDRESS_SIZE);
-        return genesis && certificate->first == 1 ? CHAIN_NEXT : CHAIN_LATER;
+    uint32_t before =
+        origins_before(&self->origins, certificate->slot, certificate->incarnation);
+    if (before != ORIGIN_NONE) {
+        return follows(self, before, certificate) ? CHAIN_NEXT : CHAIN_LATER;
     }
-    struct cairn_dot dot = {certificate->slot, certificate->incarnation, certificate->first};
     if (origins_has_folded(&self->origins, &dot)) return CHAIN_DUPLICATE;
-    if (certificate->first != 1) return CHAIN_LATER;
-    const struct origin *origin = &self->origins.details[newest];
-    bool whole = origin->certified == self->origins.clocks[newest].applied;
-    bool continues = memcmp(origin->link, certificate->previous, ADDRESS_SIZE) == 0;
-    return whole && continues ? CHAIN_NEXT : CHAIN_LATER; /* O3 */
+    if (!is_uncertified(self, certificate->slot)) return CHAIN_FORK; /* a second beginning */
+    bool genesis = bytes_are_zero(certificate->previous, ADDRESS_SIZE);
+    return genesis && certificate->first == 1 ? CHAIN_NEXT : CHAIN_LATER;
 }
 
 static enum chain chain_of(const struct realm *self, const struct certificate *certificate)
@@ -56,6 +75,17 @@ static enum chain chain_of(const struct realm *self, const struct certificate *c
     if (certificate->first <= origin->certified) return CHAIN_FORK;
     if (certificate->first > origin->certified + 1) return CHAIN_LATER;
     bool continues = memcmp(origin->link, certificate->previous, ADDRESS_SIZE) == 0;
+    if (origin->certified == 0) {
+        /* Replay began it behind damage: its predecessor's end is what import brings. */
+        uint32_t before =
+            origins_before(&self->origins, certificate->slot, certificate->incarnation);
+        bool follower = before != ORIGIN_NONE && follows(self, before, certificate);
+        if (before != ORIGIN_NONE && !follower) return CHAIN_LATER;
+        bool orphan = before == ORIGIN_NONE && bytes_are_zero(origin->base, ADDRESS_SIZE);
+        bool genesis = bytes_are_zero(certificate->previous, ADDRESS_SIZE);
+        if (orphan && !genesis) return CHAIN_LATER;
+        continues |= follower || orphan;
+    }
     bool begun = !bytes_are_zero(origin->begun, ADDRESS_SIZE);
     bool other = begun && memcmp(origin->begun, certificate->link, ADDRESS_SIZE) != 0;
     return continues && !other ? CHAIN_NEXT : CHAIN_FORK;
@@ -247,6 +277,14 @@ enum progress {
     PROGRESS_FORKED,  /* contradicts what was applied meanwhile; its entry is gone */
 };
 
+/* Folds what is whole; folding moves origins about, the own one too. */
+static void fold(struct realm *self, uint32_t slot)
+{
+    origins_fold_whole(&self->origins, slot);
+    if (self->own == ORIGIN_NONE) return;
+    self->own = origins_find(&self->origins, self->slot, self->incarnation);
+}
+
 /* The live origin of the entry, begun if its predecessor is whole. */
 static enum progress begin_origin(struct realm *self, struct pending_entry *entry,
                                   uint32_t *index, struct refusal *refusal)
@@ -256,11 +294,15 @@ static enum progress begin_origin(struct realm *self, struct pending_entry *entr
     cairn_assert(code == CAIRN_OK); /* checked at import */
     switch (chain_of(self, &certificate)) {
     case CHAIN_LATER: {
-        uint32_t newest = origins_newest(&self->origins, entry->slot);
-        uint64_t applied = newest == ORIGIN_NONE ? 0 : self->origins.clocks[newest].applied;
-        uint32_t incarnation =
-            newest == ORIGIN_NONE ? entry->incarnation : self->origins.clocks[newest].incarnation;
-        entry->missing = (struct cairn_dot){entry->slot, incarnation, applied + 1};
+        uint32_t before = origins_find(&self->origins, entry->slot, entry->incarnation);
+        if (before == ORIGIN_NONE) {
+            before = origins_before(&self->origins, entry->slot, entry->incarnation);
+        }
+        entry->missing = (struct cairn_dot){entry->slot, entry->incarnation, 1};
+        if (before != ORIGIN_NONE) {
+            entry->missing.incarnation = self->origins.clocks[before].incarnation;
+            entry->missing.sequence = self->origins.clocks[before].applied + 1;
+        }
         entry->waits_for_chain = true;
         return PROGRESS_WAITING;
     }
@@ -281,13 +323,14 @@ static enum progress begin_origin(struct realm *self, struct pending_entry *entr
             (void)refuse(refusal, CAIRN_FULL, "live origins", ORIGINS_MAX, ORIGINS_MAX);
             return PROGRESS_BLOCKED;
         }
-        origins_fold(&self->origins, entry->slot, entry->incarnation); /* O3 */
-        if (self->own != ORIGIN_NONE) {
-            self->own = origins_find(&self->origins, self->slot, self->incarnation);
-        }
-        *index = origins_find(&self->origins, entry->slot, entry->incarnation);
     }
     memcpy(self->origins.details[*index].begun, certificate.link, ADDRESS_SIZE);
+    if (entry->first == 1) {
+        memcpy(self->origins.details[*index].link, certificate.previous, ADDRESS_SIZE);
+        memcpy(self->origins.details[*index].base, certificate.previous, ADDRESS_SIZE);
+        fold(self, entry->slot);
+        *index = origins_find(&self->origins, entry->slot, entry->incarnation);
+    }
     entry->checked_chain = true;
     return PROGRESS_DONE;
 }
@@ -323,22 +366,6 @@ static enum progress apply_fact(struct realm *self, struct pending_entry *entry,
     return PROGRESS_DONE;
 }
 
-/*
- * Was this the last certificate of an incarnation whose successor is live here already? So it is
- * when damage was mended by import: then the predecessor is whole, and folds.
- */
-static void fold_if_whole(struct realm *self, uint32_t index)
-{
-    uint32_t slot = self->origins.clocks[index].slot;
-    uint32_t newest = origins_newest(&self->origins, slot);
-    const struct origin *origin = &self->origins.details[index];
-    if (newest == index) return;
-    if (memcmp(self->origins.details[newest].base, origin->link, ADDRESS_SIZE) != 0) return;
-    origins_fold(&self->origins, slot, self->origins.clocks[newest].incarnation); /* O3 */
-    if (self->own == ORIGIN_NONE) return;
-    self->own = origins_find(&self->origins, self->slot, self->incarnation);
-}
-
 /* The certificate, behind the last of its facts. */
 static enum progress apply_certificate(struct realm *self, struct pending_entry *entry,
                                        uint32_t index, struct refusal *refusal)
@@ -359,7 +386,7 @@ static enum progress apply_certificate(struct realm *self, struct pending_entry 
     memcpy(origin->link, certificate.link, ADDRESS_SIZE);
     memset(origin->begun, 0, ADDRESS_SIZE);
     if (origin->seen < entry->last) origin->seen = entry->last;
-    fold_if_whole(self, index);
+    fold(self, entry->slot); /* a gap that this closes held later incarnations back */
     pending_remove(&self->pending, entry);
     return PROGRESS_DONE;
 }

@@ -31,26 +31,39 @@ static void map_rebuild(struct origins *self)
 
 bool origins_has_folded(const struct origins *self, const struct cairn_dot *dot)
 {
-    bool known = false;
+    uint32_t lowest = ORIGIN_NONE;
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->clocks[i].slot != dot->slot) continue;
         if (self->clocks[i].incarnation <= dot->incarnation) return false;
-        known = true;
+        bool lower = lowest == ORIGIN_NONE ||
+                     self->clocks[i].incarnation < self->clocks[lowest].incarnation;
+        if (lower) lowest = i;
     }
-    return known; /* O2 */
+    if (lowest == ORIGIN_NONE) return false;
+    return !bytes_are_zero(self->details[lowest].base, ADDRESS_SIZE); /* O2 */
+}
+
+/* The highest incarnation of the slot that is below the limit. */
+static uint32_t find_highest(const struct origins *self, uint32_t slot, uint64_t limit)
+{
+    uint32_t highest = ORIGIN_NONE;
+    for (uint32_t i = 0; i < self->count; i++) {
+        if (self->clocks[i].slot != slot || self->clocks[i].incarnation >= limit) continue;
+        bool higher = highest == ORIGIN_NONE ||
+                      self->clocks[i].incarnation > self->clocks[highest].incarnation;
+        if (higher) highest = i;
+    }
+    return highest;
 }
 
 uint32_t origins_newest(const struct origins *self, uint32_t slot)
 {
-    uint32_t newest = ORIGIN_NONE;
-    for (uint32_t i = 0; i < self->count; i++) {
-        if (self->clocks[i].slot != slot) continue;
-        if (newest == ORIGIN_NONE ||
-            self->clocks[i].incarnation > self->clocks[newest].incarnation) {
-            newest = i;
-        }
-    }
-    return newest;
+    return find_highest(self, slot, UINT64_MAX);
+}
+
+uint32_t origins_before(const struct origins *self, uint32_t slot, uint32_t incarnation)
+{
+    return find_highest(self, slot, incarnation);
 }
 
 uint32_t origins_add(struct origins *self, uint32_t slot, uint32_t incarnation,
@@ -86,6 +99,36 @@ void origins_fold(struct origins *self, uint32_t slot, uint32_t incarnation)
     map_rebuild(self);
     uint32_t heir = origins_find(self, slot, incarnation);
     if (heir != ORIGIN_NONE) self->details[heir].folded += facts;
+}
+
+static uint32_t find_lowest(const struct origins *self, uint32_t slot, uint64_t above)
+{
+    uint32_t lowest = ORIGIN_NONE;
+    for (uint32_t i = 0; i < self->count; i++) {
+        if (self->clocks[i].slot != slot || self->clocks[i].incarnation < above) continue;
+        bool lower = lowest == ORIGIN_NONE ||
+                     self->clocks[i].incarnation < self->clocks[lowest].incarnation;
+        if (lower) lowest = i;
+    }
+    return lowest;
+}
+
+void origins_fold_whole(struct origins *self, uint32_t slot)
+{
+    for (;;) {
+        uint32_t lowest = find_lowest(self, slot, 0);
+        if (lowest == ORIGIN_NONE) return;
+        uint64_t above = (uint64_t)self->clocks[lowest].incarnation + 1;
+        uint32_t next = find_lowest(self, slot, above);
+        if (next == ORIGIN_NONE) return;
+        const struct origin *origin = &self->details[lowest];
+        bool whole = origin->certified == self->clocks[lowest].applied &&
+                     origin->seen <= origin->certified &&
+                     bytes_are_zero(origin->begun, ADDRESS_SIZE) &&
+                     memcmp(origin->link, self->details[next].base, ADDRESS_SIZE) == 0;
+        if (!whole) return;
+        origins_fold(self, slot, self->clocks[next].incarnation);
+    }
 }
 
 uint64_t origins_applied(const struct origins *self)

@@ -8,7 +8,8 @@
  *
  *   O1  facts of an origin are applied strictly in sequence, so `applied` says all: every dot up to
  *       it was seen, none beyond it
- *   O2  dots of an incarnation below the lowest live one of its slot were all seen (folded)
+ *   O2  dots of an incarnation below the lowest live one of its slot were all seen (folded), if that
+ *       one has a base; without a base there were none
  *   O3  an incarnation is folded only when its successor's certificate names its link
  *   O4  certified <= applied; `link` is that of the certificate that ends at `certified`, or of the
  *       predecessor's last while certified is 0
@@ -85,6 +86,8 @@ HOT_INLINE bool origins_has_seen(const struct origins *self, const struct cairn_
 
 /* The slot's origin with the highest incarnation, or ORIGIN_NONE. */
 uint32_t origins_newest(const struct origins *self, uint32_t slot);
+/* The slot's origin with the highest incarnation below this one, or ORIGIN_NONE. */
+uint32_t origins_before(const struct origins *self, uint32_t slot, uint32_t incarnation);
 
 /* Adds an origin that is not there. Returns its index, or ORIGIN_NONE when the table is full. */
 uint32_t origins_add(struct origins *self, uint32_t slot, uint32_t incarnation,
@@ -95,6 +98,12 @@ void origins_fold(struct origins *self, uint32_t slot, uint32_t incarnation);
 
 /* Facts applied of all origins, folded ones included. */
 uint64_t origins_applied(const struct origins *self);
+
+/*
+ * Folds what may be folded of a slot, from the oldest incarnation on: each that was applied to its
+ * end, and whose last link is the next one's base (O3). A gap keeps everything behind it.
+ */
+void origins_fold_whole(struct origins *self, uint32_t slot);
 
 /* The member's key, or NULL. */
 const struct member *origins_member(const struct origins *self, uint32_t slot);

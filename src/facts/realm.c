@@ -8,6 +8,7 @@ void realm_init(struct realm *self, const struct realm_limits *limits, uint64_t 
 {
     memset(self, 0, sizeof *self);
     self->own = ORIGIN_NONE;
+    self->members_max = limits->members_max != 0 ? limits->members_max : CAIRN_MEMBERS_MAX;
     cells_init(&self->cells, limits->cells_max, limits->cell_bytes_max, hash_seed, arena);
     spaces_init(&self->spaces, limits->spaces_max, arena);
     origins_init(&self->origins);
@@ -19,16 +20,12 @@ void realm_init(struct realm *self, const struct realm_limits *limits, uint64_t 
 int realm_begin(struct realm *self, uint32_t slot, uint32_t incarnation,
                 const uint8_t link[ADDRESS_SIZE])
 {
-    uint32_t newest = origins_newest(&self->origins, slot);
+    bool alone = origins_newest(&self->origins, slot) == ORIGIN_NONE;
     uint32_t own = origins_add(&self->origins, slot, incarnation, link);
     if (own == ORIGIN_NONE) return CAIRN_FULL;
-    if (newest != ORIGIN_NONE) {
-        const struct origin *origin = &self->origins.details[newest];
-        bool whole = origin->certified == self->origins.clocks[newest].applied &&
-                     origin->seen <= origin->certified &&
-                     memcmp(origin->link, link, ADDRESS_SIZE) == 0;
-        if (whole) origins_fold(&self->origins, slot, incarnation); /* O3 */
-    }
+    /* Behind damage its predecessors may not be here: nothing was folded into it. */
+    if (alone) memset(self->origins.details[own].base, 0, ADDRESS_SIZE);
+    origins_fold_whole(&self->origins, slot);
     self->slot = slot;
     self->incarnation = incarnation;
     self->own = origins_find(&self->origins, slot, incarnation);
@@ -91,8 +88,9 @@ int realm_add_member(struct realm *self, uint32_t slot,
         if (memcmp(known->public_key, public_key, SIGNATURE_PUBLIC_KEY_SIZE) == 0) return CAIRN_OK;
         return refuse(refusal, CAIRN_FOREIGN, "public key of member slot", slot, 0);
     }
-    if (self->origins.member_count == CAIRN_MEMBERS_MAX) {
-        return refuse(refusal, CAIRN_FULL, "members", CAIRN_MEMBERS_MAX, CAIRN_MEMBERS_MAX);
+    if (self->origins.member_count >= self->members_max) {
+        return refuse(refusal, CAIRN_FULL, "members", self->origins.member_count,
+                      self->members_max);
     }
     store_u32(bytes, slot);
     store_u32(bytes + 4, 0);

@@ -43,6 +43,7 @@ struct realm_limits {
     uint64_t pending_bytes_max;
     uint32_t pending_bundles_max;
     uint32_t spaces_max;
+    uint32_t members_max; /* at most CAIRN_MEMBERS_MAX */
 };
 
 struct realm_counters {
@@ -66,6 +67,7 @@ struct realm {
     /* The rest. */
     struct pending pending;
     struct fact_run run; /* for checking bundles */
+    uint32_t members_max;
     uint8_t cluster_id[CAIRN_CLUSTER_ID_SIZE];
     struct realm_counters counters;
 };

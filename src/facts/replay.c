@@ -94,9 +94,12 @@ static uint32_t origin_of(struct replay *self, const struct fact *fact)
     uint32_t index = origins_find(origins, fact->dot.slot, fact->dot.incarnation);
     if (index != ORIGIN_NONE || origins_has_folded(origins, &fact->dot)) return index;
     uint8_t link[ADDRESS_SIZE] = {0};
-    uint32_t newest = origins_newest(origins, fact->dot.slot);
-    if (newest != ORIGIN_NONE) memcpy(link, origins->details[newest].link, ADDRESS_SIZE);
-    return origins_add(origins, fact->dot.slot, fact->dot.incarnation, link);
+    uint32_t before = origins_before(origins, fact->dot.slot, fact->dot.incarnation);
+    if (before != ORIGIN_NONE) memcpy(link, origins->details[before].link, ADDRESS_SIZE);
+    index = origins_add(origins, fact->dot.slot, fact->dot.incarnation, link);
+    /* Its base is known when a certificate names it: damage may hide an incarnation between. */
+    if (index != ORIGIN_NONE) memset(origins->details[index].base, 0, ADDRESS_SIZE);
+    return index;
 }
 
 static bool dependencies_seen(const struct realm *realm, const struct fact *fact)
@@ -105,6 +108,14 @@ static bool dependencies_seen(const struct realm *realm, const struct fact *fact
         if (!origins_has_seen(&realm->origins, &fact->dependencies[i])) return false;
     }
     return true;
+}
+
+/* Is it known that facts of the incarnation before this fact's are missing? */
+static bool has_gap_before(const struct origins *origins, const struct fact *fact)
+{
+    uint32_t before = origins_before(origins, fact->dot.slot, fact->dot.incarnation);
+    return before != ORIGIN_NONE &&
+           origins->details[before].seen > origins->clocks[before].applied;
 }
 
 static void remember(struct realm *realm, const struct fact *fact)
@@ -138,6 +149,8 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     if (!lawful) {
         return refuse(refusal, CAIRN_CORRUPT, "fact in the batch at position", position, 0);
     }
+    /* Of facts that are held as well: a later own fact must not carry a lower clock. */
+    if (fact.clock > realm->clock.last) realm->clock.last = fact.clock;
     /* The record that opened the incarnation may be damaged. */
     if (fact.dot.slot == self->slot && fact.dot.incarnation > self->incarnation) {
         self->incarnation = fact.dot.incarnation;
@@ -161,7 +174,9 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
         self->passed++; /* Y1 */
         return CAIRN_OK;
     }
-    if (fact.dot.sequence != clock->applied + 1 || !dependencies_seen(realm, &fact)) {
+    /* This member's own incarnations begin over gaps: those facts were admitted without the rest. */
+    bool gap = fact.dot.slot != self->slot && has_gap_before(&realm->origins, &fact);
+    if (fact.dot.sequence != clock->applied + 1 || gap || !dependencies_seen(realm, &fact)) {
         self->held++; /* Y2 */
         return CAIRN_OK;
     }
@@ -175,7 +190,6 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     }
     realm_apply_effects(realm, &fact, spaces);
     clock->applied = fact.dot.sequence;
-    if (fact.clock > realm->clock.last) realm->clock.last = fact.clock;
     if (fact.dot.slot == self->slot && fact.idempotency_key != NULL) remember(realm, &fact);
     self->applied++;
     return CAIRN_OK;
@@ -211,9 +225,14 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
     uint32_t index = origins_find(origins, certificate.slot, certificate.incarnation);
     bool passed = index == ORIGIN_NONE ||
                   certificate_last(&certificate) <= origins->details[index].certified;
-    if (certificate.slot == self->slot && !passed) {
-        memcpy(self->head, certificate.link, ADDRESS_SIZE);
+    bool own = certificate.slot == self->slot;
+    /* Its facts, and the record that opened the incarnation, may be damaged. */
+    if (own && certificate.incarnation > self->incarnation) {
+        self->incarnation = certificate.incarnation;
+        self->opened = true;
     }
+    bool lost = index == ORIGIN_NONE && certificate.incarnation == self->incarnation;
+    if (own && (!passed || lost)) memcpy(self->head, certificate.link, ADDRESS_SIZE);
     if (passed) {
         if (run != NULL) remove_run(self, run);
         return CAIRN_OK; /* Y1 */
@@ -228,13 +247,17 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
         certificate_is_bad(self, position); /* Y3 */
         return CAIRN_OK;
     }
+    if (origin->seen < certificate_last(&certificate)) {
+        origin->seen = certificate_last(&certificate);
+    }
     if (whole) self->certificates_verified++;
     if (partial) self->certificates_partial++;
     if (origins->clocks[index].applied < certificate_last(&certificate)) return CAIRN_OK; /* Y2 */
     if (memcmp(origin->link, certificate.previous, ADDRESS_SIZE) != 0) return CAIRN_OK;
+    if (origin->certified == 0) memcpy(origin->base, certificate.previous, ADDRESS_SIZE);
     origin->certified = certificate_last(&certificate);
     memcpy(origin->link, certificate.link, ADDRESS_SIZE);
-    origins_fold(origins, certificate.slot, certificate.incarnation); /* O3 */
+    origins_fold_whole(origins, certificate.slot);
     return CAIRN_OK;
 }
 

@@ -29,7 +29,7 @@
 
 /*
  * Types: constant, number, name. To add a type: a line here, its rows in space_check_effect() and
- * cell_apply(), its section in docs/formats.md.
+ * realm_apply_effects() and admit_plain(), its section in docs/formats.md.
  */
 #define SPACE_TYPE_MAP(X)                                                                          \
     X(GCOUNTER, 1, "gcounter")                                                                     \

@@ -29,6 +29,11 @@ int engine_refuse(struct cairn_engine *self, int code, const char *field, uint64
     return refuse(&self->refusal, code, field, value, limit);
 }
 
+static uint64_t ring_bytes(const struct cairn_engine *self)
+{
+    return self->journal_limits.segment_bytes * self->journal_limits.segment_count;
+}
+
 /* ---- Limits -------------------------------------------------------------------------------- */
 
 struct limit_rule {
@@ -72,6 +77,7 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
     uint64_t segment = or_default(given->segment_bytes, DEFAULT_SEGMENT_BYTES);
     uint64_t journal = or_default(given->journal_bytes_max, DEFAULT_JOURNAL_BYTES);
     uint64_t spaces = or_default(given->spaces_max, DEFAULT_SPACES);
+    uint64_t members = or_default(given->members_max, CAIRN_MEMBERS_MAX);
     const struct limit_rule rules[] = {
         {"limit cells_max", cells, 1, UINT64_C(1) << 31},
         {"limit cell_bytes_max", cell_bytes, CELL_LINE_SIZE, UINT64_C(1) << 37},
@@ -84,8 +90,7 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
          UINT64_C(1) << 30},
         {"limit journal_bytes_max", journal, 4 * segment, JOURNAL_SEGMENTS_MAX * segment},
         {"limit spaces_max", spaces, 1, 65536},
-        {"limit members_max", or_default(given->members_max, CAIRN_MEMBERS_MAX), 1,
-         CAIRN_MEMBERS_MAX},
+        {"limit members_max", members, 1, CAIRN_MEMBERS_MAX},
     };
     int result = check_rules(rules, sizeof rules / sizeof rules[0], refusal);
     if (result != CAIRN_OK) return result;
@@ -98,7 +103,8 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
                                                .idempotency_keys_max = keys,
                                                .pending_bytes_max = pending,
                                                .pending_bundles_max = (uint32_t)bundles,
-                                               .spaces_max = (uint32_t)spaces};
+                                               .spaces_max = (uint32_t)spaces,
+                                               .members_max = (uint32_t)members};
     self->journal_limits =
         (struct journal_limits){.segment_bytes = segment,
                                 .segment_count = (uint32_t)(journal / segment),
@@ -110,7 +116,20 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
     /* What is staged can always be written: twice the ring for batches that end in padding, and the
      * batches that are open or end before a segment does. */
     self->admit_margin = 2 * staging + 3 * (uint64_t)RECORDER_BATCH_BYTES_MAX;
-    return CAIRN_OK;
+    return self->has_journal ? engine_check_ring(self, refusal) : CAIRN_OK;
+}
+
+int engine_check_ring(const struct cairn_engine *self, struct refusal *refusal)
+{
+    const struct journal_limits *limits = &self->journal_limits;
+    uint64_t ring = ring_bytes(self);
+    /* Checkpoints pin three quarters of the ring at most; the last one must let admission go on,
+     * though only whole segments are freed. */
+    uint64_t least = 4 * (self->admit_margin + 2 * limits->segment_bytes);
+    if (ring >= least) return CAIRN_OK;
+    return refuse(refusal, CAIRN_INVALID_ARGUMENT,
+                  "bytes of the journal ring (too few for its segments and staging_bytes)", ring,
+                  least);
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -419,21 +438,30 @@ void engine_pump(struct cairn_engine *self)
     if (self->has_journal && !self->has_thread) recorder_turn(&self->recorder, false);
 }
 
+static uint64_t kept_bytes(const struct cairn_engine *self)
+{
+    return atomic_load(&self->recorder.durable_journal) - self->low_water;
+}
+
+static bool ring_is_full(const struct cairn_engine *self)
+{
+    return kept_bytes(self) + 2 * self->admit_margin + self->journal_limits.segment_bytes >
+           ring_bytes(self);
+}
+
 int engine_refuse_storage(struct cairn_engine *self, uint64_t prepared)
 {
     struct recorder *recorder = &self->recorder;
     if (atomic_load(&recorder->failed) != 0) {
         return engine_refuse(self, CAIRN_STORAGE_FAILED, "journal", 0, 0);
     }
-    uint64_t ring = self->journal_limits.segment_bytes * self->journal_limits.segment_count;
-    uint64_t kept = atomic_load(&recorder->durable_journal) - self->low_water;
     if (atomic_load(&recorder->storage_full) != 0) {
         return engine_refuse(self, CAIRN_STORAGE_FULL, "prepared bytes of the journal", prepared,
                              self->admit_margin);
     }
-    if (kept + 2 * self->admit_margin + self->journal_limits.segment_bytes > ring) {
-        return engine_refuse(self, CAIRN_STORAGE_FULL, "bytes kept in the journal ring", kept,
-                             ring);
+    if (ring_is_full(self)) {
+        return engine_refuse(self, CAIRN_STORAGE_FULL, "bytes kept in the journal ring",
+                             kept_bytes(self), ring_bytes(self));
     }
     recorder_kick(recorder);
     return engine_refuse(self, CAIRN_BUSY, "prepared bytes of the journal (more is on its way)",
@@ -441,11 +469,50 @@ int engine_refuse_storage(struct cairn_engine *self, uint64_t prepared)
 }
 
 /* Admission goes on after a checkpoint that failed; the next attempt is some batches away. */
-COLD static void take_due_checkpoint(struct cairn_engine *self)
+static void try_checkpoint(struct cairn_engine *self)
 {
     if (engine_checkpoint(self) == CAIRN_OK) return;
     self->checkpoint_due =
         atomic_load(&self->recorder.durable_journal) + 16 * RECORDER_BATCH_BYTES_MAX;
+}
+
+void engine_take_due_checkpoint(struct cairn_engine *self)
+{
+    if (atomic_load(&self->recorder.durable_journal) >= self->checkpoint_due) try_checkpoint(self);
+}
+
+/*
+ * In a small ring whole segments, and what must stay free, leave less than a quarter: then it is
+ * full before a checkpoint is due. Nothing is gained by another one when nothing was written since.
+ */
+static bool checkpoint_helps(const struct cairn_engine *self)
+{
+    const struct recorder *recorder = &self->recorder;
+    if (self->checkpoint_due == UINT64_MAX || !ring_is_full(self)) return false;
+    return atomic_load(&recorder->failed) == 0 && atomic_load(&recorder->storage_full) == 0 &&
+           (atomic_load(&recorder->durable_journal) > self->checkpoint.position ||
+            self->low_water < self->checkpoint.low_water);
+}
+
+int engine_make_room(struct cairn_engine *self)
+{
+    struct recorder *recorder = &self->recorder;
+    engine_pump(self);
+    uint64_t prepared = atomic_load(&recorder->prepared_bytes);
+    if (prepared < self->admit_margin && checkpoint_helps(self)) try_checkpoint(self);
+    prepared = atomic_load(&recorder->prepared_bytes);
+    bool ready = prepared >= self->admit_margin && atomic_load(&recorder->failed) == 0;
+    return ready ? CAIRN_OK : engine_refuse_storage(self, prepared);
+}
+
+int engine_check_room(struct cairn_engine *self)
+{
+    struct recorder *recorder = &self->recorder;
+    if (!self->has_journal) return CAIRN_OK;
+    bool ready = atomic_load(&recorder->prepared_bytes) >= self->admit_margin &&
+                 atomic_load(&recorder->failed) == 0;
+    int result = ready ? CAIRN_OK : engine_make_room(self);
+    return result == CAIRN_BUSY ? CAIRN_OK : result;
 }
 
 static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *facts,
@@ -453,13 +520,15 @@ static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *f
 {
     struct recorder *recorder = &self->recorder;
     uint64_t position = atomic_load_explicit(&recorder->durable_journal, memory_order_relaxed);
-    if (UNLIKELY(position >= self->checkpoint_due)) take_due_checkpoint(self);
+    if (UNLIKELY(position >= self->checkpoint_due)) engine_take_due_checkpoint(self);
     uint64_t prepared = atomic_load_explicit(&recorder->prepared_bytes, memory_order_relaxed);
     uint32_t failed = atomic_load_explicit(&recorder->failed, memory_order_relaxed);
     if (UNLIKELY(prepared < self->admit_margin || failed != 0)) {
-        if (admitted != NULL) *admitted = 0;
-        engine_pump(self);
-        return engine_refuse_storage(self, prepared);
+        int refused = engine_make_room(self);
+        if (refused != CAIRN_OK) {
+            if (admitted != NULL) *admitted = 0;
+            return refused;
+        }
     }
     realm_tick(&self->realm, wall_ms(self));
     int result = realm_admit(&self->realm, facts, count, tickets, admitted, &self->refusal);

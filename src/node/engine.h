@@ -85,12 +85,24 @@ CHECKED int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *
 CHECKED int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t size,
                           struct cairn_import *result);
 CHECKED int engine_checkpoint(struct cairn_engine *self);
+/* Takes a checkpoint if one is due; a failure puts it off. */
+COLD void engine_take_due_checkpoint(struct cairn_engine *self);
+/* Is the journal ring large enough for checkpoints to keep it going? INVALID_ARGUMENT. */
+CHECKED int engine_check_ring(const struct cairn_engine *self, struct refusal *refusal);
 /* Sets checkpoint_due a quarter of the ring behind the newest checkpoint. */
 void engine_plan_checkpoint(struct cairn_engine *self);
 
 /* Sets the engine's refusal and returns its code. */
 COLD int engine_refuse(struct cairn_engine *self, int code, const char *field, uint64_t value,
                        uint64_t limit);
+
+/* Takes a checkpoint where that frees the ring. OK, or why the journal takes nothing now. */
+CHECKED int engine_make_room(struct cairn_engine *self);
+/*
+ * May a small record be staged, a declaration or a member? Each takes a batch of its own at worst,
+ * so at a full disk or ring they are refused like facts. STORAGE_FAILED, STORAGE_FULL.
+ */
+CHECKED int engine_check_room(struct cairn_engine *self);
 
 /* The reason why the journal takes nothing now: STORAGE_FAILED, STORAGE_FULL or BUSY. */
 COLD int engine_refuse_storage(struct cairn_engine *self, uint64_t prepared);

@@ -119,14 +119,21 @@ static int read_bundle(struct cairn_engine *self, const struct certificate_place
     return CAIRN_OK;
 }
 
-/* The oldest certificate that is still there whole. */
-static uint64_t first_kept(const struct cairn_engine *self)
+static bool is_kept(const struct cairn_engine *self, const struct certificate_place *place)
+{
+    return place->facts_position >= self->low_water &&
+           place->facts_position != CERTIFICATE_FACTS_GONE;
+}
+
+/* The first certificate from the ordinal on that is still there whole. Facts of some reach further
+ * back than those of others before them: what is kept may lie between what is not. */
+static uint64_t first_kept(const struct cairn_engine *self, uint64_t from)
 {
     const struct certificate_index *index = &self->recorder.index;
     struct certificate_place place;
     uint64_t ordinal = certificate_index_first(index);
-    while (certificate_index_get(index, ordinal, &place) == CAIRN_OK &&
-           place.facts_position < self->low_water) {
+    if (ordinal < from) ordinal = from;
+    while (certificate_index_get(index, ordinal, &place) == CAIRN_OK && !is_kept(self, &place)) {
         ordinal++;
     }
     return ordinal;
@@ -143,16 +150,17 @@ int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *buffer, 
     }
     int result = certificate_index_get(&self->recorder.index, *cursor, &place);
     if (result == CAIRN_END) return CAIRN_END;
-    if (result == CAIRN_OK && place.facts_position < self->low_water) result = CAIRN_RECLAIMED;
+    if (result == CAIRN_OK && !is_kept(self, &place)) result = CAIRN_RECLAIMED;
     if (result != CAIRN_OK) {
         uint64_t asked = *cursor;
-        *cursor = first_kept(self);
+        *cursor = first_kept(self, asked);
         return engine_refuse(self, result, "certificate with ordinal", asked, *cursor);
     }
     /* Only what is synced leaves the node. */
     if (place.position >= atomic_load(&self->recorder.durable_journal)) return CAIRN_END;
     result = read_bundle(self, &place, buffer, size, written);
-    if (result == CAIRN_OK) (*cursor)++;
+    /* What is damaged comes from other members; what lies behind it can still be had here. */
+    if (result == CAIRN_OK || result == CAIRN_CORRUPT) (*cursor)++;
     return result;
 }
 
@@ -189,8 +197,12 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
                              CAIRN_BUNDLE_SIZE_MAX);
     }
     if (self->has_journal) {
+        engine_take_due_checkpoint(self);
         uint64_t prepared = atomic_load(&self->recorder.prepared_bytes);
-        if (prepared < self->admit_margin) return engine_refuse_storage(self, prepared);
+        if (prepared < self->admit_margin) {
+            int refused = engine_make_room(self);
+            if (refused != CAIRN_OK) return refused;
+        }
     }
     realm_tick(&self->realm, system->wall_ms(system->self));
     int code = realm_import(&self->realm, bundle, size, result, &self->refusal);
@@ -234,14 +246,15 @@ static uint64_t choose_low_water(struct cairn_engine *self, uint64_t position)
     uint64_t low_water = self->checkpoint.low_water;
     struct certificate_place place;
     if (target <= low_water) return low_water;
-    low_water = position;
+    low_water = certificate_index_oldest(index, position);
     for (uint64_t at = certificate_index_first(index);
          certificate_index_get(index, at, &place) == CAIRN_OK; at++) {
-        if (place.facts_position >= target && place.facts_position < low_water) {
+        /* Every run whose certificate is kept is kept whole. */
+        if (place.position >= target && place.facts_position < low_water) {
             low_water = place.facts_position;
         }
     }
-    return certificate_index_oldest(index, low_water);
+    return low_water;
 }
 
 static int write_body(struct cairn_engine *self, enum host_file file,

@@ -110,8 +110,14 @@ static int load_member(struct cairn_engine *self, const struct cairn_options *op
     if (!member_file_decode(&self->member, bytes)) {
         return refuse(refusal, CAIRN_CORRUPT, "member file", 0, 0);
     }
+    if (self->member.segment_bytes < UINT64_C(4) * RECORDER_BATCH_BYTES_MAX) {
+        return refuse(refusal, CAIRN_FOREIGN, "segment bytes of the folder",
+                      self->member.segment_bytes, UINT64_C(4) * RECORDER_BATCH_BYTES_MAX);
+    }
     self->journal_limits.segment_bytes = self->member.segment_bytes;
     self->journal_limits.segment_count = self->member.segment_count;
+    result = engine_check_ring(self, refusal);
+    if (result != CAIRN_OK) return result;
     return check_member(&self->member, options, refusal);
 }
 
@@ -255,7 +261,10 @@ void cairn_public_key(const cairn_engine *engine,
 int cairn_member_add(cairn_engine *engine, uint32_t slot,
                                    const uint8_t public_key[CAIRN_PUBLIC_KEY_SIZE])
 {
-    int result = realm_add_member(&engine->realm, slot, public_key, &engine->refusal);
+    bool known = origins_member(&engine->realm.origins, slot) != NULL;
+    int result = known ? CAIRN_OK : engine_check_room(engine);
+    if (result != CAIRN_OK) return result;
+    result = realm_add_member(&engine->realm, slot, public_key, &engine->refusal);
     if (engine->has_journal) recorder_kick(&engine->recorder);
     engine_pump(engine);
     return result;
@@ -267,6 +276,9 @@ int cairn_space_declare(cairn_engine *engine, const char *name, uint32_t type,
     struct space declared;
     if (name == NULL) return engine_refuse(engine, CAIRN_INVALID_ARGUMENT, "space name", 0, 0);
     int result = space_make(&declared, engine->realm.realm, name, type, &engine->refusal);
+    if (result == CAIRN_OK && spaces_find(&engine->realm.spaces, declared.id) == SPACE_NONE) {
+        result = engine_check_room(engine);
+    }
     if (result == CAIRN_OK) {
         result = realm_declare(&engine->realm, &declared, space, &engine->refusal);
     }
