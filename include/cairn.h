@@ -104,7 +104,9 @@ extern "C" {
     X(SYSTEM, -24, "system", 1, "a system call failed", "see the text for which one")              \
     X(RECLAIMED, -25, "reclaimed", 4, "these facts are older than what the journal keeps",         \
       "export from the position that the engine still has")                                        \
-    X(END, -26, "end", 0, "there is nothing more", "")
+    X(END, -26, "end", 0, "there is nothing more", "")                                             \
+    X(CONFLICT, -27, "conflict", 5, "the name is declared with another type",                      \
+      "use another name, or the type that it has")
 
 enum cairn_result {
 #define CAIRN_RESULT_ENUM(name, number, text, exit_code, meaning, remedy) CAIRN_##name = (number),
@@ -195,10 +197,10 @@ struct cairn_options {
     size_t size;
     const char *folder; /* data folder; NULL with CAIRN_DURABILITY_NONE */
     uint8_t cluster_id[CAIRN_CLUSTER_ID_SIZE];
-    uint32_t slot;       /* this member's slot */
-    uint32_t realm;      /* number of the realm */
-    uint32_t durability; /* enum cairn_durability */
-    uint32_t flags;      /* CAIRN_OPEN_* */
+    uint32_t slot;          /* this member's slot */
+    uint32_t realm;         /* number of the realm */
+    uint32_t durability;    /* enum cairn_durability */
+    uint32_t flags;         /* CAIRN_OPEN_* */
     uint64_t prepare_bytes; /* journal bytes written ahead at open; default one segment */
     struct cairn_limits limits;
 };
@@ -224,20 +226,20 @@ struct cairn_recovery {
     uint64_t certificates_verified;
     uint64_t bytes_read;
     uint64_t nanoseconds;
-    uint64_t torn_bytes;      /* never acknowledged; cut */
-    uint64_t damaged_batches; /* were acknowledged; reported, not cut */
-    uint64_t damaged_from;    /* first damaged journal position */
-    uint64_t damaged_to;      /* end of the last damaged range */
+    uint64_t torn_bytes;       /* never acknowledged; cut */
+    uint64_t damaged_batches;  /* were acknowledged; reported, not cut */
+    uint64_t damaged_from;     /* first damaged journal position */
+    uint64_t damaged_to;       /* end of the last damaged range */
     uint64_t certificates_bad; /* did not match their facts or their signature */
-    struct cairn_dot missing; /* the first fact that is missing, when facts_held is not 0 */
-    uint32_t incarnation;     /* of this open */
+    struct cairn_dot missing;  /* the first fact that is missing, when facts_held is not 0 */
+    uint32_t incarnation;      /* of this open */
     uint32_t reserved;
 };
 
 struct cairn_status {
-    uint64_t facts_applied;      /* by any origin, since the realm began */
-    uint64_t facts_admitted;     /* here, since open */
-    uint64_t facts_imported;     /* since open */
+    uint64_t facts_applied;  /* by any origin, since the realm began */
+    uint64_t facts_admitted; /* here, since open */
+    uint64_t facts_imported; /* since open */
     uint64_t cells;
     uint64_t spaces;
     uint64_t members;
@@ -248,8 +250,8 @@ struct cairn_status {
     uint64_t pending_bundles;
     uint64_t pending_bytes;
     uint64_t pending_dropped;
-    uint64_t journal_position;   /* end of what is durable, in bytes since the journal began */
-    uint64_t journal_low_water;  /* oldest byte that is kept */
+    uint64_t journal_position;  /* end of what is durable, in bytes since the journal began */
+    uint64_t journal_low_water; /* oldest byte that is kept */
     uint64_t checkpoint_generation;
     uint32_t slot;
     uint32_t incarnation;
@@ -303,8 +305,8 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_member_add(cairn_engine *engine, uint32_t s
 /*
  * Declares a space; its id is a hash of realm, name and type, so the same declaration has the same
  * id everywhere. Declaring it again gives the same handle. A handle is valid until close.
- * Errors: INVALID_ARGUMENT (name: 1 to 64 characters of a-z 0-9 . _ -), WRONG_TYPE (the name is
- * there with another type), FULL, BUSY.
+ * Errors: INVALID_ARGUMENT (name: 1 to 64 characters of a-z 0-9 . _ -), CONFLICT (the name is there
+ * with another type), FULL, BUSY, STORAGE_FULL, STORAGE_FAILED.
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_space_declare(cairn_engine *engine, const char *name,
                                                    uint32_t type, uint32_t *space);
@@ -339,6 +341,14 @@ CAIRN_PUBLIC uint64_t cairn_durable(const cairn_engine *engine);
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_wait(cairn_engine *engine, uint64_t position,
                                           uint32_t timeout_ms);
 
+/*
+ * Waits until admission has room again: for who was answered BUSY. Half of the staging ring is free
+ * then, unless the text of BUSY named something else (the clock, for example), for which this does
+ * not wait. Errors: TIMEOUT, STORAGE_FULL (no room will come by waiting a little), STORAGE_FAILED,
+ * UNSUPPORTED (no journal).
+ */
+CAIRN_PUBLIC CAIRN_CHECKED int cairn_wait_room(cairn_engine *engine, uint32_t timeout_ms);
+
 /* Waits until every fact admitted here is certified and its certificate is durable. */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_flush(cairn_engine *engine, uint32_t timeout_ms);
 
@@ -346,7 +356,7 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_flush(cairn_engine *engine, uint32_t timeou
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_read(cairn_engine *engine, uint32_t space, const void *key,
                                           size_t key_size, struct cairn_value *value);
 
-/* Walks all cells in the order of their creation here; start with *cursor = 0. END after the last. */
+/* Walks all cells in the order of their creation; start with *cursor = 0. END after the last. */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_cell_next(cairn_engine *engine, uint64_t *cursor,
                                                struct cairn_cell *cell);
 
@@ -365,8 +375,9 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_facts_digest(cairn_engine *engine,
  * which dependencies come first; start with *cursor = 0, or with the value of an earlier call. A
  * cursor is good until close.
  * `size` must be at least CAIRN_BUNDLE_SIZE_MAX. Only durable certificates are given out.
- * Errors: END, UNSUPPORTED, STORAGE_FAILED, CORRUPT (*cursor stands behind the damaged one), RECLAIMED
- * (*cursor moved to the next that is still there: what is older comes with a checkpoint).
+ * Errors: END, INVALID_ARGUMENT, UNSUPPORTED, STORAGE_FAILED, CORRUPT (*cursor stands behind the
+ * damaged one), RECLAIMED (*cursor moved to the next that is still there: what is older comes with
+ * a checkpoint).
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *cursor, void *buffer,
                                             size_t size, size_t *written);
@@ -374,9 +385,9 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *curs
 /*
  * Takes one bundle of any member: checks every byte, then applies what can be applied and lets the
  * rest wait. The same bundle twice counts once. Errors: NOT_CANONICAL, BAD_SIGNATURE,
- * BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, EQUIVOCATION, FOREIGN, FULL,
- * TOO_LARGE, BUSY (full pending buffer or staging ring), STORAGE_FULL, STORAGE_FAILED. It may wait for
- * the disk: for room in the staging ring, and for a checkpoint that is due.
+ * BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, EQUIVOCATION, FOREIGN,
+ * FULL, TOO_LARGE, BUSY (full pending buffer or staging ring), STORAGE_FULL, STORAGE_FAILED. It may
+ * wait for the disk: for room in the staging ring, and for a checkpoint that is due.
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_import(cairn_engine *engine, const void *bundle, size_t size,
                                             struct cairn_import *result);

@@ -118,9 +118,6 @@ int bench_stretch_batches(struct bench_stretch *self, uint64_t *ns)
     return 0;
 }
 
-/* The ring of the default size: 1 MiB. */
-#define HALF_RING (UINT64_C(512) << 10)
-
 int bench_stretch_patiently(struct bench_stretch *self, uint64_t *position)
 {
     cairn_engine *engine = self->world->engine;
@@ -132,9 +129,8 @@ int bench_stretch_patiently(struct bench_stretch *self, uint64_t *position)
         at += (uint32_t)admitted;
         if (LIKELY(result == CAIRN_OK)) continue;
         if (result != CAIRN_BUSY) return bench_refused(engine, result, "cairn_admit");
-        uint64_t wanted = *position > HALF_RING ? *position - HALF_RING : *position;
-        result = cairn_wait(engine, wanted, BENCH_TIMEOUT_MS);
-        if (result != CAIRN_OK) return bench_refused(engine, result, "cairn_wait");
+        result = cairn_wait_room(engine, BENCH_TIMEOUT_MS);
+        if (result != CAIRN_OK) return bench_refused(engine, result, "cairn_wait_room");
     }
     bench_stretch_count(self);
     return 0;

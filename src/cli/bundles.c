@@ -33,7 +33,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Every applied fact is in some certificate; those that are not written are in a checkpoint only. */
+/* Every applied fact is in some certificate; what is not written is in a checkpoint only. */
 static void say_left_out(cairn_engine *engine, uint64_t facts)
 {
     struct cairn_status status;

@@ -47,7 +47,7 @@ static int address_of_fd(int fd, uint8_t *piece, uint8_t address[CAIRN_ADDRESS_S
     return 0;
 }
 
-/* b3sum escapes '\' and line ends, marks the line with '\', and shows what is not UTF-8 as U+FFFD. */
+/* b3sum escapes '\' and line ends, and shows what is not UTF-8 as U+FFFD. */
 static void print_name(const char *name)
 {
     const uint8_t *at = (const uint8_t *)name;

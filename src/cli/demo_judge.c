@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The judge: a program that shares no code with Cairn reads the same input and counts for itself. */
+/* The judge: a program that shares no code with Cairn reads the same input and counts again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -35,7 +35,7 @@ static void say_damage(const cairn_engine *engine)
             text_number(recovery.damaged_from, from), text_number(recovery.damaged_to, to));
     }
     if (recovery.facts_held != 0) {
-        say("warning: %s facts behind the damage are not applied until what is missing was imported",
+        say("warning: %s facts behind the damage wait until what is missing was imported",
             text_number(recovery.facts_held, held));
     }
 }

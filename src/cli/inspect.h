@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is in a data folder, found by reading its files and nothing else: no lock, no engine, nothing
- * written. Everything may be missing or damaged; what can be read is read.
+ * What is in a data folder, found by reading its files and nothing else: no lock, no engine,
+ * nothing written. Everything may be missing or damaged; what can be read is read.
  */
 #ifndef CAIRN_CLI_INSPECT_H
 #define CAIRN_CLI_INSPECT_H

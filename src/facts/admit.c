@@ -109,8 +109,7 @@ HOT_INLINE int check_shape(const struct realm *self, struct admission *admission
 
 COLD static int refuse_dependency(const struct cairn_dot *dot, struct refusal *refusal)
 {
-    return refuse(refusal,
-                  dot->sequence == 0 ? CAIRN_INVALID_ARGUMENT : CAIRN_UNSEEN_DEPENDENCY,
+    return refuse(refusal, dot->sequence == 0 ? CAIRN_INVALID_ARGUMENT : CAIRN_UNSEEN_DEPENDENCY,
                   dot->sequence == 0 ? "sequence of a dependency (from 1)"
                                      : "sequence of a dependency",
                   dot->sequence, 0);
@@ -125,7 +124,8 @@ COLD static void canonicalise(struct realm *self, struct admission *admission)
         struct cairn_dot dot = fact->dependencies[i];
         if (dot.slot == self->slot) continue;
         uint32_t at = 0;
-        while (at < count && admission->sorted[at].slot < dot.slot) at++;
+        while (at < count && admission->sorted[at].slot < dot.slot)
+            at++;
         if (at < count && admission->sorted[at].slot == dot.slot) {
             struct cairn_dot *known = &admission->sorted[at];
             bool newer = dot.incarnation > known->incarnation ||
@@ -133,7 +133,8 @@ COLD static void canonicalise(struct realm *self, struct admission *admission)
             if (newer) *known = dot;
             continue;
         }
-        for (uint32_t j = count; j > at; j--) admission->sorted[j] = admission->sorted[j - 1];
+        for (uint32_t j = count; j > at; j--)
+            admission->sorted[j] = admission->sorted[j - 1];
         admission->sorted[at] = dot;
         count++;
     }
@@ -169,10 +170,9 @@ HOT_INLINE int check_cells(struct realm *self, struct admission *admission, cons
     uint64_t lines = 0;
     for (uint32_t i = 0; i < fact->effect_count; i++) {
         const struct cairn_effect *effect = &fact->effects[i];
-        admission->hashes[i] =
-            hash != NULL && i == 0
-                ? *hash
-                : cells_hash(&self->cells, effect->space, effect->key, effect->key_size);
+        admission->hashes[i] = hash != NULL && i == 0 ? *hash
+                                                      : cells_hash(&self->cells, effect->space,
+                                                                   effect->key, effect->key_size);
         admission->cells[i] = cells_find(&self->cells, admission->hashes[i], effect->space,
                                          effect->key, effect->key_size);
         if (UNLIKELY(admission->cells[i] == NULL)) {
@@ -187,8 +187,9 @@ HOT_INLINE int check_cells(struct realm *self, struct admission *admission, cons
 }
 
 /* Makes a cell that was missing; an earlier effect of the same fact may have made it since. */
-__attribute__((noinline)) static struct cell *make_cell(struct realm *self, const struct cairn_effect *effect,
-                                   uint64_t hash)
+__attribute__((noinline)) static struct cell *make_cell(struct realm *self,
+                                                        const struct cairn_effect *effect,
+                                                        uint64_t hash)
 {
     struct cell *cell =
         cells_find(&self->cells, hash, effect->space, effect->key, effect->key_size);
@@ -202,9 +203,9 @@ HOT_INLINE void stage(struct realm *self, const struct admission *admission,
 {
     const struct cairn_fact *fact = admission->fact;
     uint8_t *place = ring_stage(self->ring, RECORD_FACT, admission->size);
-    uint8_t *next = fact_encode_header(place, admission->size, self->realm, dot, clock,
-                                       admission->dependencies, admission->dependency_count,
-                                       fact->idempotency_key, fact->effect_count);
+    uint8_t *next =
+        fact_encode_header(place, admission->size, self->realm, dot, clock, admission->dependencies,
+                           admission->dependency_count, fact->idempotency_key, fact->effect_count);
     for (uint32_t i = 0; i < fact->effect_count; i++) {
         const struct cairn_effect *effect = &fact->effects[i];
         next = fact_encode_add(next, self->spaces.table[effect->space].id, effect->key,
@@ -217,9 +218,9 @@ static uint64_t request_fingerprint(const struct realm *self, const struct cairn
     uint64_t fingerprint = fact->effect_count;
     for (uint32_t i = 0; i < fact->effect_count; i++) {
         const struct cairn_effect *effect = &fact->effects[i];
-        fingerprint = realm_fingerprint(fingerprint, self->spaces.table[effect->space].id,
-                                        effect->operation, effect->key, effect->key_size,
-                                        effect->amount);
+        fingerprint =
+            realm_fingerprint(fingerprint, self->spaces.table[effect->space].id, effect->operation,
+                              effect->key, effect->key_size, effect->amount);
     }
     return fingerprint;
 }
@@ -253,8 +254,7 @@ COLD static void remember(struct realm *self, const struct cairn_fact *fact,
 }
 
 /* The last step: nothing can be refused any more. */
-HOT_INLINE void commit(struct realm *self, struct admission *admission,
-                       struct cairn_ticket *ticket)
+HOT_INLINE void commit(struct realm *self, struct admission *admission, struct cairn_ticket *ticket)
 {
     const struct cairn_fact *fact = admission->fact;
     struct origin_clock *own = &self->origins.clocks[self->own];
@@ -330,9 +330,9 @@ HOT_INLINE bool admit_plain(struct realm *self, const struct cairn_fact *fact,
     uint32_t size = fact_size(FACT_HEADER_SIZE + fact->dependency_count * FACT_DEPENDENCY_SIZE +
                               FACT_EFFECT_HEADER_SIZE + effect->key_size + FACT_ADD_PAYLOAD_SIZE);
     if (ring != NULL && UNLIKELY(!ring_has_room(ring, ring_entry_size(size)))) return false;
-    uint64_t hash = hash_given != NULL ? *hash_given
-                                       : cells_hash(&self->cells, effect->space, effect->key,
-                                                    effect->key_size);
+    uint64_t hash = hash_given != NULL
+                        ? *hash_given
+                        : cells_hash(&self->cells, effect->space, effect->key, effect->key_size);
     struct cell *cell =
         cells_find(&self->cells, hash, effect->space, effect->key, effect->key_size);
     if (UNLIKELY(cell == NULL)) return false;
@@ -343,11 +343,10 @@ HOT_INLINE bool admit_plain(struct realm *self, const struct cairn_fact *fact,
     uint64_t position = 0;
     if (ring != NULL) { /* F4 */
         uint8_t *place = ring_stage(ring, RECORD_FACT, size);
-        uint8_t *next =
-            fact_encode_header(place, size, self->realm, &dot, clock, fact->dependencies,
-                               fact->dependency_count, NULL, 1);
-        fact_encode_add(next, self->spaces.table[effect->space].id, effect->key,
-                        effect->key_size, effect->amount);
+        uint8_t *next = fact_encode_header(place, size, self->realm, &dot, clock,
+                                           fact->dependencies, fact->dependency_count, NULL, 1);
+        fact_encode_add(next, self->spaces.table[effect->space].id, effect->key, effect->key_size,
+                        effect->amount);
         position = ring->staged;
     }
     cell->sum += effect->amount; /* F5 */
@@ -406,10 +405,9 @@ static int admit_until_refused(struct realm *self, const struct cairn_fact *fact
 }
 
 /* More than one fact, or one that is not plain. */
-__attribute__((noinline)) static int admit_batch(struct realm *self,
-                                                 const struct cairn_fact *facts, size_t count,
-                                                 struct cairn_ticket *tickets, size_t *admitted,
-                                                 struct refusal *refusal)
+__attribute__((noinline)) static int admit_batch(struct realm *self, const struct cairn_fact *facts,
+                                                 size_t count, struct cairn_ticket *tickets,
+                                                 size_t *admitted, struct refusal *refusal)
 {
     size_t done = 0;
     int result = CAIRN_OK;

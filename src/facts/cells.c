@@ -12,7 +12,8 @@ static_assert(offsetof(struct cell, sum) == 16, "an i128 lies at its alignment")
 static uint64_t slot_count(uint64_t maximum)
 {
     uint64_t slots = 8;
-    while (slots * 3 / 4 < maximum) slots *= 2;
+    while (slots / 2 < maximum)
+        slots *= 2; /* C2 */
     return slots;
 }
 
@@ -42,7 +43,8 @@ struct cell *cells_add(struct cells *self, uint64_t hash, uint32_t space, const 
     uint64_t lines = cell_lines(key_size);
     cairn_assert(cells_have_room(self, 1, lines)); /* C2 */
     uint64_t at = hash & self->slot_mask;
-    while (self->slots[at].line != 0) at = (at + 1) & self->slot_mask;
+    while (self->slots[at].line != 0)
+        at = (at + 1) & self->slot_mask;
     uint32_t line = (uint32_t)self->line_next;
     struct cell *cell = cells_at(self, line);
     memset(cell, 0, (size_t)(lines * CELL_LINE_SIZE)); /* C3 */

@@ -13,7 +13,7 @@
  *
  *   C1  every cell is reachable: its slot holds its line, and no empty slot lies between that slot
  *       and the home of its hash
- *   C2  at most 3/4 of the slots are taken
+ *   C2  at most half of the slots are taken, so that nearly every look-up ends at its home slot
  *   C3  the padding behind a key is zero
  */
 #ifndef CAIRN_FACTS_CELLS_H
@@ -49,8 +49,8 @@ struct cells {
     struct cell_slot *slots;
     uint8_t *lines;
     uint64_t slot_mask;
-    uint64_t line_count;   /* of the block; line 0 is never used */
-    uint64_t line_next;    /* first free line */
+    uint64_t line_count; /* of the block; line 0 is never used */
+    uint64_t line_next;  /* first free line */
     uint64_t count;
     uint64_t maximum;
     uint64_t hash_seed;

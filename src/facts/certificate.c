@@ -143,7 +143,8 @@ void certificates_sign(struct certificate *const *certificates, uint32_t count,
     uint8_t tick[ADDRESS_SIZE];
     uint8_t signature[SIGNATURE_SIZE];
     cairn_assert(count >= 1 && count <= CERTIFICATE_LEAVES_MAX);
-    for (uint32_t i = 0; i < count; i++) memcpy(links[i], certificates[i]->link, ADDRESS_SIZE);
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(links[i], certificates[i]->link, ADDRESS_SIZE);
     merkle_root(links[0], count, root);
     tick_address(root, count, tick);
     signature_sign(key, tick, sizeof tick, signature);
@@ -185,7 +186,8 @@ bool fact_run_add(struct fact_run *self, const uint8_t *const *facts, const uint
                   uint32_t count)
 {
     uint64_t size = self->size;
-    for (uint32_t i = 0; i < count; i++) size += sizes[i];
+    for (uint32_t i = 0; i < count; i++)
+        size += sizes[i];
     if (self->count + (uint64_t)count > CERTIFICATE_FACTS_MAX) return false;
     if (size > CERTIFICATE_FACTS_SIZE_MAX) return false;
     if (self->count == 0) self->first = fact_dot(facts[0]).sequence;
@@ -193,7 +195,8 @@ bool fact_run_add(struct fact_run *self, const uint8_t *const *facts, const uint
     /* Equal sizes lie together in practice; each group is hashed many at a time. */
     for (uint32_t from = 0; from < count;) {
         uint32_t to = from + 1;
-        while (to < count && sizes[to] == sizes[from]) to++;
+        while (to < count && sizes[to] == sizes[from])
+            to++;
         address_of_many(ADDRESS_FACT, facts + from, to - from, sizes[from],
                         self->ids + (uint64_t)(self->count + from) * ADDRESS_SIZE);
         from = to;

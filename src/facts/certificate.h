@@ -103,8 +103,8 @@ struct fact_run {
  * Adds canonical facts that continue the run, hashing several at a time. False: they do not fit in
  * one certificate; nothing was added.
  */
-CHECKED bool fact_run_add(struct fact_run *self, const uint8_t *const *facts,
-                          const uint32_t *sizes, uint32_t count);
+CHECKED bool fact_run_add(struct fact_run *self, const uint8_t *const *facts, const uint32_t *sizes,
+                          uint32_t count);
 void fact_run_clear(struct fact_run *self);
 /* The Merkle root; overwrites the ids. Precondition: the run is not empty. */
 void fact_run_root(struct fact_run *self, uint8_t root[ADDRESS_SIZE]);

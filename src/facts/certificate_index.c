@@ -21,11 +21,11 @@ static bool is_run(const struct certificate_index *self, uint32_t at, uint32_t s
            self->runs[at].incarnation == incarnation;
 }
 
-static uint32_t find_run(const struct certificate_index *self, uint32_t slot,
-                         uint32_t incarnation)
+static uint32_t find_run(const struct certificate_index *self, uint32_t slot, uint32_t incarnation)
 {
     uint32_t at = 0;
-    while (at < self->run_count && !is_run(self, at, slot, incarnation)) at++;
+    while (at < self->run_count && !is_run(self, at, slot, incarnation))
+        at++;
     return at;
 }
 

@@ -45,8 +45,7 @@ struct certificate_index {
     uint32_t run_last; /* the run that was noted last: facts come in runs */
 };
 
-void certificate_index_init(struct certificate_index *self, uint64_t maximum,
-                            struct arena *arena);
+void certificate_index_init(struct certificate_index *self, uint64_t maximum, struct arena *arena);
 /* Writer: a fact of this origin went into the batch at `position`. */
 void certificate_index_fact(struct certificate_index *self, uint32_t slot, uint32_t incarnation,
                             uint64_t position);
@@ -56,7 +55,7 @@ void certificate_index_add(struct certificate_index *self, const struct certific
 /* The oldest journal position that an open run or a kept place from `ordinal` on needs. */
 uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t position);
 /*
- * Reader: entry number `ordinal`, from 0. OK; END (not there yet); RECLAIMED (overwritten: *place is
+ * Reader: entry `ordinal`, from 0. OK; END (not there yet); RECLAIMED (overwritten: *place is
  * not filled).
  */
 CHECKED int certificate_index_get(const struct certificate_index *self, uint64_t ordinal,

@@ -18,8 +18,7 @@ void certifier_init(struct certifier *self, uint32_t realm, uint32_t slot,
     self->run.ids = arena_take(arena, 1, FACT_RUN_IDS_BYTES, CACHE_LINE_SIZE);
 }
 
-void certifier_begin(struct certifier *self, uint32_t incarnation,
-                     const uint8_t link[ADDRESS_SIZE])
+void certifier_begin(struct certifier *self, uint32_t incarnation, const uint8_t link[ADDRESS_SIZE])
 {
     cairn_assert(certifier_is_empty(self));
     self->incarnation = incarnation;
@@ -59,8 +58,7 @@ bool certifier_is_empty(const struct certifier *self)
 bool certifier_is_due(const struct certifier *self, uint64_t now_ns)
 {
     if (certifier_is_empty(self)) return false;
-    return certifier_is_full(self) ||
-           now_ns >= self->oldest_ns + (uint64_t)CERTIFIER_INTERVAL_NS;
+    return certifier_is_full(self) || now_ns >= self->oldest_ns + (uint64_t)CERTIFIER_INTERVAL_NS;
 }
 
 void certifier_cut(struct certifier *self, struct certificate *certificate)

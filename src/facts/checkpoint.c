@@ -49,8 +49,7 @@ bool checkpoint_header_decode(struct checkpoint_header *header,
     uint32_t magic = reader_u32(&reader);
     uint32_t version = reader_u32(&reader);
     header->generation = reader_u64(&reader);
-    memcpy(header->cluster_id, reader_bytes(&reader, CAIRN_CLUSTER_ID_SIZE),
-           CAIRN_CLUSTER_ID_SIZE);
+    memcpy(header->cluster_id, reader_bytes(&reader, CAIRN_CLUSTER_ID_SIZE), CAIRN_CLUSTER_ID_SIZE);
     header->realm = reader_u32(&reader);
     header->slot = reader_u32(&reader);
     header->incarnation = reader_u32(&reader);
@@ -83,16 +82,11 @@ void checkpoint_encoder_init(struct checkpoint_encoder *self, const struct realm
 static uint64_t section_count(const struct realm *realm, uint32_t section)
 {
     switch (section) {
-    case SECTION_MEMBERS:
-        return realm->origins.member_count;
-    case SECTION_ORIGINS:
-        return realm->origins.count;
-    case SECTION_SPACES:
-        return realm->spaces.count;
-    case SECTION_KEYS:
-        return idempotency_count(&realm->idempotency);
-    default:
-        return realm->cells.count;
+    case SECTION_MEMBERS: return realm->origins.member_count;
+    case SECTION_ORIGINS: return realm->origins.count;
+    case SECTION_SPACES: return realm->spaces.count;
+    case SECTION_KEYS: return idempotency_count(&realm->idempotency);
+    default: return realm->cells.count;
     }
 }
 
@@ -147,21 +141,11 @@ static void encode_entry(struct checkpoint_encoder *self, struct writer *writer)
 {
     const struct realm *realm = self->realm;
     switch (self->section) {
-    case SECTION_MEMBERS:
-        encode_member(realm, self->next, writer);
-        break;
-    case SECTION_ORIGINS:
-        encode_origin(realm, self->next, writer);
-        break;
-    case SECTION_SPACES:
-        encode_space(realm, self->next, writer);
-        break;
-    case SECTION_KEYS:
-        encode_key(realm, self->next, writer);
-        break;
-    default:
-        encode_cell(realm, &self->line, writer);
-        break;
+    case SECTION_MEMBERS: encode_member(realm, self->next, writer); break;
+    case SECTION_ORIGINS: encode_origin(realm, self->next, writer); break;
+    case SECTION_SPACES: encode_space(realm, self->next, writer); break;
+    case SECTION_KEYS: encode_key(realm, self->next, writer); break;
+    default: encode_cell(realm, &self->line, writer); break;
     }
     self->next++;
 }
@@ -269,16 +253,11 @@ static bool decode_cell(struct realm *realm, struct reader *reader)
 static bool decode_entry(struct realm *realm, uint32_t section, struct reader *reader)
 {
     switch (section) {
-    case SECTION_MEMBERS:
-        return decode_member(realm, reader);
-    case SECTION_ORIGINS:
-        return decode_origin(realm, reader);
-    case SECTION_SPACES:
-        return decode_space(realm, reader);
-    case SECTION_KEYS:
-        return decode_key(realm, reader);
-    default:
-        return decode_cell(realm, reader);
+    case SECTION_MEMBERS: return decode_member(realm, reader);
+    case SECTION_ORIGINS: return decode_origin(realm, reader);
+    case SECTION_SPACES: return decode_space(realm, reader);
+    case SECTION_KEYS: return decode_key(realm, reader);
+    default: return decode_cell(realm, reader);
     }
 }
 
@@ -328,8 +307,8 @@ int checkpoint_decode(struct realm *realm, const struct checkpoint_header *heade
         }
     }
     if (!reader_done(&reader)) {
-        return refuse(refusal, CAIRN_CORRUPT, "end of the checkpoint's body",
-                      reader_left(&reader), 0);
+        return refuse(refusal, CAIRN_CORRUPT, "end of the checkpoint's body", reader_left(&reader),
+                      0);
     }
     realm->clock.last = header->clock;
     return CAIRN_OK;

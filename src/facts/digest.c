@@ -36,7 +36,8 @@ static void sort_small(struct address_item *items, size_t count)
     for (size_t i = 1; i < count; i++) {
         struct address_item item = items[i];
         size_t at = i;
-        for (; at > 0 && is_less(&item, &items[at - 1]); at--) items[at] = items[at - 1];
+        for (; at > 0 && is_less(&item, &items[at - 1]); at--)
+            items[at] = items[at - 1];
         items[at] = item;
     }
 }
@@ -47,8 +48,10 @@ static size_t partition(struct address_item *items, size_t count)
     size_t low = 0;
     size_t high = count - 1;
     for (;;) {
-        while (is_less(&items[low], &pivot)) low++;
-        while (is_less(&pivot, &items[high])) high--;
+        while (is_less(&items[low], &pivot))
+            low++;
+        while (is_less(&pivot, &items[high]))
+            high--;
         if (low >= high) return high + 1;
         struct address_item item = items[low];
         items[low++] = items[high];

@@ -82,11 +82,13 @@ HOT_INLINE void fact_copy(uint8_t *to, const uint8_t *from, uint32_t size)
 {
     if (LIKELY(size >= 8)) {
         uint32_t at = 0;
-        for (; at + 8 <= size; at += 8) store_u64(to + at, load_u64(from + at));
+        for (; at + 8 <= size; at += 8)
+            store_u64(to + at, load_u64(from + at));
         store_u64(to + size - 8, load_u64(from + size - 8));
         return;
     }
-    for (uint32_t at = 0; at < size; at++) to[at] = from[at];
+    for (uint32_t at = 0; at < size; at++)
+        to[at] = from[at];
 }
 
 /* The last `size` bytes of a fact start as zeros: at most 63 of padding, cleared as one line. */

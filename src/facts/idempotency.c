@@ -12,7 +12,8 @@ void idempotency_init(struct idempotency *self, uint64_t maximum, uint64_t seed,
 {
     cairn_assert(maximum > 0 && maximum < UINT32_MAX);
     uint64_t size = 4;
-    while (size < maximum * 2) size *= 2;
+    while (size < maximum * 2)
+        size *= 2;
     self->entries = arena_take(arena, maximum, sizeof *self->entries, CACHE_LINE_SIZE);
     self->index = arena_take(arena, size, sizeof *self->index, CACHE_LINE_SIZE);
     self->maximum = maximum;
@@ -65,7 +66,8 @@ void idempotency_add(struct idempotency *self, const struct idempotency_entry *e
     if (self->added >= self->maximum) forget(self, self->entries[place].key);
     self->entries[place] = *entry;
     uint64_t at = home(self, entry->key);
-    while (self->index[at] != 0) at = (at + 1) & self->index_mask;
+    while (self->index[at] != 0)
+        at = (at + 1) & self->index_mask;
     self->index[at] = (uint32_t)place + 1;
     self->added++;
 }

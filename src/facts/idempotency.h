@@ -17,7 +17,7 @@
 struct idempotency_entry {
     uint8_t key[CAIRN_IDEMPOTENCY_KEY_SIZE];
     uint64_t sequence;
-    uint64_t position; /* of the ticket; 0 after a restart */
+    uint64_t position;    /* of the ticket; 0 after a restart */
     uint64_t fingerprint; /* of the request's effects */
     uint32_t incarnation;
     uint32_t reserved;

@@ -22,20 +22,20 @@ static bool follows(const struct realm *self, uint32_t before,
                     const struct certificate *certificate)
 {
     const struct origin *origin = &self->origins.details[before];
-    return certificate->first == 1 &&
-           origin->certified == self->origins.clocks[before].applied &&
+    return certificate->first == 1 && origin->certified == self->origins.clocks[before].applied &&
            memcmp(origin->link, certificate->previous, ADDRESS_SIZE) == 0;
 }
 
-/* Is all that is live of the slot without a certificate? So replay leaves it behind damage. */
-static bool is_uncertified(const struct realm *self, uint32_t slot)
+/*
+ * May something come before the oldest live origin of the slot? Only where replay left that one
+ * behind damage: without a base, and without a certificate that says it is the first.
+ */
+static bool may_begin_before(const struct realm *self, uint32_t slot)
 {
-    for (uint32_t i = 0; i < self->origins.count; i++) {
-        const struct origin *origin = &self->origins.details[i];
-        if (self->origins.clocks[i].slot != slot) continue;
-        if (origin->certified != 0 || !bytes_are_zero(origin->begun, ADDRESS_SIZE)) return false;
-    }
-    return true;
+    uint32_t oldest = origins_oldest(&self->origins, slot);
+    if (oldest == ORIGIN_NONE) return true;
+    const struct origin *origin = &self->origins.details[oldest];
+    return origin->certified == 0 && bytes_are_zero(origin->begun, ADDRESS_SIZE);
 }
 
 static enum chain chain_of_new_incarnation(const struct realm *self,
@@ -45,21 +45,19 @@ static enum chain chain_of_new_incarnation(const struct realm *self,
     bool after_own = self->own != ORIGIN_NONE && certificate->slot == self->slot &&
                      certificate->incarnation > self->incarnation;
     if (after_own) return CHAIN_FORK; /* only a copy of this member's folder makes one */
-    uint32_t before =
-        origins_before(&self->origins, certificate->slot, certificate->incarnation);
+    uint32_t before = origins_before(&self->origins, certificate->slot, certificate->incarnation);
     if (before != ORIGIN_NONE) {
         return follows(self, before, certificate) ? CHAIN_NEXT : CHAIN_LATER;
     }
     if (origins_has_folded(&self->origins, &dot)) return CHAIN_DUPLICATE;
-    if (!is_uncertified(self, certificate->slot)) return CHAIN_FORK; /* a second beginning */
+    if (!may_begin_before(self, certificate->slot)) return CHAIN_FORK; /* a second beginning */
     bool genesis = bytes_are_zero(certificate->previous, ADDRESS_SIZE);
     return genesis && certificate->first == 1 ? CHAIN_NEXT : CHAIN_LATER;
 }
 
 static enum chain chain_of(const struct realm *self, const struct certificate *certificate)
 {
-    uint32_t index =
-        origins_find(&self->origins, certificate->slot, certificate->incarnation);
+    uint32_t index = origins_find(&self->origins, certificate->slot, certificate->incarnation);
     if (index == ORIGIN_NONE) return chain_of_new_incarnation(self, certificate);
     const struct origin *origin = &self->origins.details[index];
     uint64_t last = certificate_last(certificate);
@@ -105,8 +103,8 @@ static int check_facts(struct realm *self, const struct certificate *certificate
     for (uint32_t i = 0; i < certificate->count; i++) {
         int result = fact_decode(&fact, facts + offset, size - offset);
         if (result != CAIRN_OK) {
-            return refuse(refusal, result, "fact at byte of the bundle",
-                          certificate->size + offset, 0);
+            return refuse(refusal, result, "fact at byte of the bundle", certificate->size + offset,
+                          0);
         }
         if (fact.dot.slot != certificate->slot ||
             fact.dot.incarnation != certificate->incarnation ||
@@ -128,8 +126,8 @@ static int check_facts(struct realm *self, const struct certificate *certificate
         grouped = 0;
     }
     if (offset != size) {
-        return refuse(refusal, CAIRN_BAD_CERTIFICATE, "bytes behind the last fact",
-                      size - offset, 0);
+        return refuse(refusal, CAIRN_BAD_CERTIFICATE, "bytes behind the last fact", size - offset,
+                      0);
     }
     return CAIRN_OK;
 }
@@ -150,15 +148,15 @@ static int check_bundle(struct realm *self, const struct certificate *certificat
         return refuse(refusal, CAIRN_UNKNOWN_MEMBER, "member slot", certificate->slot, 0);
     }
     if (!certificate_verify(certificate, member->public_key)) {
-        return refuse(refusal, CAIRN_BAD_SIGNATURE, "signature of member slot",
-                      certificate->slot, 0);
+        return refuse(refusal, CAIRN_BAD_SIGNATURE, "signature of member slot", certificate->slot,
+                      0);
     }
     if (size - certificate->size != certificate->facts_size) {
-        return refuse(refusal, CAIRN_BAD_CERTIFICATE, "size of the facts",
-                      size - certificate->size, certificate->facts_size);
+        return refuse(refusal, CAIRN_BAD_CERTIFICATE, "size of the facts", size - certificate->size,
+                      certificate->facts_size);
     }
-    int result = check_facts(self, certificate, bundle + certificate->size,
-                             certificate->facts_size, refusal);
+    int result = check_facts(self, certificate, bundle + certificate->size, certificate->facts_size,
+                             refusal);
     if (result != CAIRN_OK) return result;
     fact_run_root(&self->run, root);
     if (memcmp(root, certificate->root, ADDRESS_SIZE) != 0) {
@@ -172,8 +170,7 @@ static uint64_t count_seen(const struct realm *self, const struct certificate *c
 {
     struct cairn_dot dot = {certificate->slot, certificate->incarnation, certificate->first};
     if (!origins_has_seen(&self->origins, &dot)) return 0;
-    uint32_t index =
-        origins_find(&self->origins, certificate->slot, certificate->incarnation);
+    uint32_t index = origins_find(&self->origins, certificate->slot, certificate->incarnation);
     if (index == ORIGIN_NONE) return certificate->count; /* folded */
     uint64_t seen = self->origins.clocks[index].applied - certificate->first + 1;
     return seen < certificate->count ? seen : certificate->count;
@@ -255,15 +252,12 @@ int realm_import(struct realm *self, const uint8_t *bundle, uint64_t size,
     result->duplicate = count_seen(self, &certificate);
     enum chain chain = chain_of(self, &certificate);
     switch (chain) {
-    case CHAIN_DUPLICATE:
-        self->counters.facts_duplicate += certificate.count;
-        return CAIRN_OK;
+    case CHAIN_DUPLICATE: self->counters.facts_duplicate += certificate.count; return CAIRN_OK;
     case CHAIN_FORK:
         return refuse(refusal, CAIRN_EQUIVOCATION, "certificate that begins at sequence",
                       certificate.first, 0);
     case CHAIN_NEXT:
-    case CHAIN_LATER:
-        break;
+    case CHAIN_LATER: break;
     }
     return keep(self, &certificate, chain, bundle, size, refusal);
 }
@@ -286,8 +280,8 @@ static void fold(struct realm *self, uint32_t slot)
 }
 
 /* The live origin of the entry, begun if its predecessor is whole. */
-static enum progress begin_origin(struct realm *self, struct pending_entry *entry,
-                                  uint32_t *index, struct refusal *refusal)
+static enum progress begin_origin(struct realm *self, struct pending_entry *entry, uint32_t *index,
+                                  struct refusal *refusal)
 {
     struct certificate certificate;
     int code = certificate_decode(&certificate, entry->bundle, entry->size);
@@ -306,19 +300,13 @@ static enum progress begin_origin(struct realm *self, struct pending_entry *entr
         entry->waits_for_chain = true;
         return PROGRESS_WAITING;
     }
-    case CHAIN_DUPLICATE:
-        pending_remove(&self->pending, entry);
-        return PROGRESS_DONE;
-    case CHAIN_FORK:
-        pending_remove(&self->pending, entry);
-        return PROGRESS_FORKED;
-    case CHAIN_NEXT:
-        break;
+    case CHAIN_DUPLICATE: pending_remove(&self->pending, entry); return PROGRESS_DONE;
+    case CHAIN_FORK: pending_remove(&self->pending, entry); return PROGRESS_FORKED;
+    case CHAIN_NEXT: break;
     }
     *index = origins_find(&self->origins, entry->slot, entry->incarnation);
     if (*index == ORIGIN_NONE) {
-        *index = origins_add(&self->origins, entry->slot, entry->incarnation,
-                             certificate.previous);
+        *index = origins_add(&self->origins, entry->slot, entry->incarnation, certificate.previous);
         if (*index == ORIGIN_NONE) {
             (void)refuse(refusal, CAIRN_FULL, "live origins", ORIGINS_MAX, ORIGINS_MAX);
             return PROGRESS_BLOCKED;
@@ -363,6 +351,9 @@ static enum progress apply_fact(struct realm *self, struct pending_entry *entry,
     realm_apply_effects(self, fact, spaces);
     hybrid_clock_merge(&self->clock, fact->clock);
     clock->applied = fact->dot.sequence; /* F1 */
+    if (UNLIKELY(fact->dot.slot == self->slot) && fact->idempotency_key != NULL) {
+        realm_remember(self, fact);
+    }
     return PROGRESS_DONE;
 }
 
@@ -450,15 +441,9 @@ int realm_release(struct realm *self, uint64_t *applied, struct refusal *refusal
             entry->waits_for_chain = false;
             uint64_t had = *applied;
             switch (release_entry(self, entry, applied, refusal)) {
-            case PROGRESS_DONE:
-                moved = true;
-                break;
-            case PROGRESS_WAITING:
-                moved |= *applied > had;
-                break;
-            case PROGRESS_BLOCKED:
-                result = refusal->code;
-                break;
+            case PROGRESS_DONE: moved = true; break;
+            case PROGRESS_WAITING: moved |= *applied > had; break;
+            case PROGRESS_BLOCKED: result = refusal->code; break;
             case PROGRESS_FORKED:
                 result = refuse(refusal, CAIRN_EQUIVOCATION, "waiting certificate", 0, 0);
                 break;

@@ -19,14 +19,16 @@ void origins_init(struct origins *self)
 static void map_add(struct origins *self, uint32_t index)
 {
     uint32_t at = self->clocks[index].slot % ORIGINS_MAP_SIZE;
-    while (self->map[at] != 0) at = (at + 1) % ORIGINS_MAP_SIZE;
+    while (self->map[at] != 0)
+        at = (at + 1) % ORIGINS_MAP_SIZE;
     self->map[at] = (uint8_t)(index + 1);
 }
 
 static void map_rebuild(struct origins *self)
 {
     memset(self->map, 0, sizeof self->map);
-    for (uint32_t i = 0; i < self->count; i++) map_add(self, i);
+    for (uint32_t i = 0; i < self->count; i++)
+        map_add(self, i);
 }
 
 bool origins_has_folded(const struct origins *self, const struct cairn_dot *dot)
@@ -35,8 +37,8 @@ bool origins_has_folded(const struct origins *self, const struct cairn_dot *dot)
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->clocks[i].slot != dot->slot) continue;
         if (self->clocks[i].incarnation <= dot->incarnation) return false;
-        bool lower = lowest == ORIGIN_NONE ||
-                     self->clocks[i].incarnation < self->clocks[lowest].incarnation;
+        bool lower =
+            lowest == ORIGIN_NONE || self->clocks[i].incarnation < self->clocks[lowest].incarnation;
         if (lower) lowest = i;
     }
     if (lowest == ORIGIN_NONE) return false;
@@ -106,11 +108,16 @@ static uint32_t find_lowest(const struct origins *self, uint32_t slot, uint64_t 
     uint32_t lowest = ORIGIN_NONE;
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->clocks[i].slot != slot || self->clocks[i].incarnation < above) continue;
-        bool lower = lowest == ORIGIN_NONE ||
-                     self->clocks[i].incarnation < self->clocks[lowest].incarnation;
+        bool lower =
+            lowest == ORIGIN_NONE || self->clocks[i].incarnation < self->clocks[lowest].incarnation;
         if (lower) lowest = i;
     }
     return lowest;
+}
+
+uint32_t origins_oldest(const struct origins *self, uint32_t slot)
+{
+    return find_lowest(self, slot, 0);
 }
 
 void origins_fold_whole(struct origins *self, uint32_t slot)
@@ -127,6 +134,9 @@ void origins_fold_whole(struct origins *self, uint32_t slot)
                      bytes_are_zero(origin->begun, ADDRESS_SIZE) &&
                      memcmp(origin->link, self->details[next].base, ADDRESS_SIZE) == 0;
         if (!whole) return;
+        /* One that replay began behind damage has nothing folded into it, and hands that on. */
+        bool rootless = origin->certified == 0 && bytes_are_zero(origin->base, ADDRESS_SIZE);
+        memcpy(self->details[next].base, rootless ? origin->base : origin->link, ADDRESS_SIZE);
         origins_fold(self, slot, self->clocks[next].incarnation);
     }
 }
@@ -210,7 +220,7 @@ bool origins_are_valid(const struct origins *self)
         const struct origin_clock *clock = &self->clocks[i];
         const struct origin *origin = &self->details[i];
         if (origins_find(self, clock->slot, clock->incarnation) != i) return false;
-        if (origin->certified > clock->applied) return false;                    /* O4 */
+        if (origin->certified > clock->applied) return false;                 /* O4 */
         if (origin->seen < clock->applied && origin->seen != 0) return false; /* O1 */
     }
     return true;

@@ -8,8 +8,8 @@
  *
  *   O1  facts of an origin are applied strictly in sequence, so `applied` says all: every dot up to
  *       it was seen, none beyond it
- *   O2  dots of an incarnation below the lowest live one of its slot were all seen (folded), if that
- *       one has a base; without a base there were none
+ *   O2  dots of an incarnation below the lowest live one of its slot were all seen (folded), if
+ *       that one has a base; without a base there were none
  *   O3  an incarnation is folded only when its successor's certificate names its link
  *   O4  certified <= applied; `link` is that of the certificate that ends at `certified`, or of the
  *       predecessor's last while certified is 0
@@ -41,7 +41,7 @@ struct origin {
     uint64_t seen;   /* highest sequence met, applied or not */
     uint64_t folded; /* facts of the incarnations that were folded into this one */
     uint8_t link[ADDRESS_SIZE];
-    uint8_t base[ADDRESS_SIZE]; /* the predecessor's last link; zeros for a first incarnation */
+    uint8_t base[ADDRESS_SIZE];  /* the predecessor's last link; zeros for a first incarnation */
     uint8_t begun[ADDRESS_SIZE]; /* link of an imported certificate that is applied in part, or 0 */
 };
 
@@ -86,6 +86,8 @@ HOT_INLINE bool origins_has_seen(const struct origins *self, const struct cairn_
 
 /* The slot's origin with the highest incarnation, or ORIGIN_NONE. */
 uint32_t origins_newest(const struct origins *self, uint32_t slot);
+/* The slot's origin with the lowest incarnation, or ORIGIN_NONE. */
+uint32_t origins_oldest(const struct origins *self, uint32_t slot);
 /* The slot's origin with the highest incarnation below this one, or ORIGIN_NONE. */
 uint32_t origins_before(const struct origins *self, uint32_t slot, uint32_t incarnation);
 

@@ -76,7 +76,8 @@ static struct pending_entry *add_at(struct pending *self, uint32_t slot, uint32_
 {
     uint64_t count = pages_of_size(size);
     uint32_t index = 0;
-    while (self->entries[index].bundle != NULL) index++;
+    while (self->entries[index].bundle != NULL)
+        index++;
     struct pending_entry *entry = &self->entries[index];
     memset(entry, 0, sizeof *entry);
     pages_set(self, page, count, true);
@@ -105,8 +106,7 @@ struct pending_entry *pending_add(struct pending *self, uint32_t slot, uint32_t 
 static bool goes_before(const struct pending_entry *a, const struct pending_entry *b)
 {
     if (a->checked_chain != b->checked_chain) return b->checked_chain;
-    return a->incarnation != b->incarnation ? a->incarnation > b->incarnation
-                                            : a->first > b->first;
+    return a->incarnation != b->incarnation ? a->incarnation > b->incarnation : a->first > b->first;
 }
 
 static struct pending_entry *find_victim(const struct pending *self, bool of_slot, uint32_t slot)
@@ -168,7 +168,8 @@ bool pending_is_valid(const struct pending *self)
     uint64_t used = 0;
     uint64_t pages = 0;
     uint32_t count = 0;
-    for (uint64_t page = 0; page < self->page_count; page++) used += page_is_used(self, page);
+    for (uint64_t page = 0; page < self->page_count; page++)
+        used += page_is_used(self, page);
     for (uint32_t i = 0; i < self->maximum; i++) {
         const struct pending_entry *entry = &self->entries[i];
         if (entry->bundle == NULL) continue;

@@ -20,17 +20,17 @@
 #define PENDING_PAGE_SIZE 4096u
 
 struct pending_entry {
-    uint8_t *bundle;   /* certificate and facts; NULL: a free entry */
+    uint8_t *bundle; /* certificate and facts; NULL: a free entry */
     uint32_t size;
     uint32_t page_count;
     uint32_t slot;
     uint32_t incarnation;
     uint64_t first; /* sequence of the certificate's first fact */
     uint64_t last;
-    uint64_t next;        /* sequence of the next fact to apply */
-    uint32_t next_offset; /* of that fact in the bundle */
-    bool checked_chain;   /* its previous link was found right */
-    bool waits_for_chain; /* for a certificate before it, not for a dependency */
+    uint64_t next;            /* sequence of the next fact to apply */
+    uint32_t next_offset;     /* of that fact in the bundle */
+    bool checked_chain;       /* its previous link was found right */
+    bool waits_for_chain;     /* for a certificate before it, not for a dependency */
     struct cairn_dot missing; /* what it waits for; sequence 0: nothing known */
 };
 

@@ -67,7 +67,7 @@ int realm_declare(struct realm *self, const struct space *space, uint32_t *handl
     }
     known = spaces_find_name(&self->spaces, space->realm, space->name);
     if (known != SPACE_NONE) {
-        return refuse(refusal, CAIRN_WRONG_TYPE, "space (declared before with type)",
+        return refuse(refusal, CAIRN_CONFLICT, "space (declared before with type)",
                       self->spaces.table[known].type, 0);
     }
     if (spaces_are_full(&self->spaces)) {
@@ -120,15 +120,14 @@ int realm_check_effects(const struct realm *self, const struct fact *fact,
         uint32_t type = self->spaces.table[spaces[i]].type;
         int result = space_check_effect(type, effect->operation, amount);
         if (UNLIKELY(result != CAIRN_OK)) {
-            return refuse(refusal, result, "effect of the fact with sequence",
-                          fact->dot.sequence, 0);
+            return refuse(refusal, result, "effect of the fact with sequence", fact->dot.sequence,
+                          0);
         }
     }
     return CAIRN_OK;
 }
 
-bool realm_has_cell_room(const struct realm *self, const struct fact *fact,
-                         const uint32_t *spaces)
+bool realm_has_cell_room(const struct realm *self, const struct fact *fact, const uint32_t *spaces)
 {
     uint64_t lines = 0;
     uint64_t missing = 0;
@@ -167,6 +166,24 @@ uint64_t realm_fingerprint(uint64_t previous, const uint8_t *space_id, uint32_t 
     uint64_t fingerprint = stable_hash(previous + operation, space_id, CAIRN_SPACE_ID_SIZE);
     fingerprint = stable_hash(fingerprint, key, key_size);
     return stable_hash(fingerprint, &amount, sizeof amount);
+}
+
+void realm_remember(struct realm *self, const struct fact *fact)
+{
+    if (idempotency_find(&self->idempotency, fact->idempotency_key) != NULL) return;
+    uint64_t fingerprint = fact->effect_count;
+    for (uint32_t i = 0; i < fact->effect_count; i++) {
+        const struct fact_effect *effect = &fact->effects[i];
+        fingerprint =
+            realm_fingerprint(fingerprint, effect->space_id, effect->operation, effect->key,
+                              effect->key_size, (int64_t)load_u64(effect->payload));
+    }
+    struct idempotency_entry entry = {.sequence = fact->dot.sequence,
+                                      .incarnation = fact->dot.incarnation,
+                                      .position = 0,
+                                      .fingerprint = fingerprint};
+    memcpy(entry.key, fact->idempotency_key, sizeof entry.key);
+    idempotency_add(&self->idempotency, &entry);
 }
 
 bool realm_is_valid(const struct realm *self)

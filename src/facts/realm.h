@@ -53,12 +53,12 @@ struct realm_counters {
 
 struct realm {
     /* Read by every admission. */
-    struct ring *ring;  /* where facts are staged; NULL: durability none */
-    uint32_t own;       /* index of this member's live origin */
+    struct ring *ring; /* where facts are staged; NULL: durability none */
+    uint32_t own;      /* index of this member's live origin */
     uint32_t slot;
     uint32_t incarnation;
     uint32_t realm;
-    uint64_t wall_ms;   /* as of the last event */
+    uint64_t wall_ms; /* as of the last event */
     struct hybrid_clock clock;
     struct cells cells;
     struct spaces spaces;
@@ -131,11 +131,14 @@ void realm_apply_effects(struct realm *self, const struct fact *fact, const uint
 CHECKED int realm_check_effects(const struct realm *self, const struct fact *fact,
                                 uint32_t spaces[CAIRN_EFFECTS_MAX], struct refusal *refusal);
 /* Room for the cells that the fact would make. */
-bool realm_has_cell_room(const struct realm *self, const struct fact *fact,
-                         const uint32_t *spaces);
+bool realm_has_cell_room(const struct realm *self, const struct fact *fact, const uint32_t *spaces);
 /* Fingerprint of a request's effects, the same from a request and from its canonical bytes. */
 uint64_t realm_fingerprint(uint64_t previous, const uint8_t *space_id, uint32_t operation,
                            const uint8_t *key, uint32_t key_size, int64_t amount);
+
+/* Remembers the request of an own fact that comes from the journal or, after damage, from others.
+ * Precondition: it has an idempotency key. */
+void realm_remember(struct realm *self, const struct fact *fact);
 
 /*
  * Digest of all cells: over the sorted addresses of their records (docs/formats.md, "Cells

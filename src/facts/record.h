@@ -6,8 +6,8 @@
 #define CAIRN_FACTS_RECORD_H
 
 #define RECORD_KIND_MAP(X)                                                                         \
-    X(OPEN, 1, "open")               /* a new incarnation of this member begins */                \
-    X(CLOSE, 2, "close")             /* the engine was closed with everything durable */          \
+    X(OPEN, 1, "open")               /* a new incarnation of this member begins */                 \
+    X(CLOSE, 2, "close")             /* the engine was closed with everything durable */           \
     X(SPACE, 3, "space")             /* a declaration */                                           \
     X(MEMBER, 4, "member")           /* slot and public key */                                     \
     X(FACT, 5, "fact")               /* one canonical fact, in the order of application */         \

@@ -114,26 +114,7 @@ static bool dependencies_seen(const struct realm *realm, const struct fact *fact
 static bool has_gap_before(const struct origins *origins, const struct fact *fact)
 {
     uint32_t before = origins_before(origins, fact->dot.slot, fact->dot.incarnation);
-    return before != ORIGIN_NONE &&
-           origins->details[before].seen > origins->clocks[before].applied;
-}
-
-static void remember(struct realm *realm, const struct fact *fact)
-{
-    if (idempotency_find(&realm->idempotency, fact->idempotency_key) != NULL) return;
-    uint64_t fingerprint = fact->effect_count;
-    for (uint32_t i = 0; i < fact->effect_count; i++) {
-        const struct fact_effect *effect = &fact->effects[i];
-        fingerprint = realm_fingerprint(fingerprint, effect->space_id, effect->operation,
-                                        effect->key, effect->key_size,
-                                        (int64_t)load_u64(effect->payload));
-    }
-    struct idempotency_entry entry = {.sequence = fact->dot.sequence,
-                                      .incarnation = fact->dot.incarnation,
-                                      .position = 0,
-                                      .fingerprint = fingerprint};
-    memcpy(entry.key, fact->idempotency_key, sizeof entry.key);
-    idempotency_add(&realm->idempotency, &entry);
+    return before != ORIGIN_NONE && origins->details[before].seen > origins->clocks[before].applied;
 }
 
 static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t size,
@@ -174,7 +155,7 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
         self->passed++; /* Y1 */
         return CAIRN_OK;
     }
-    /* This member's own incarnations begin over gaps: those facts were admitted without the rest. */
+    /* Own incarnations begin over gaps: those facts were admitted without the rest. */
     bool gap = fact.dot.slot != self->slot && has_gap_before(&realm->origins, &fact);
     if (fact.dot.sequence != clock->applied + 1 || gap || !dependencies_seen(realm, &fact)) {
         self->held++; /* Y2 */
@@ -190,7 +171,9 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     }
     realm_apply_effects(realm, &fact, spaces);
     clock->applied = fact.dot.sequence;
-    if (fact.dot.slot == self->slot && fact.idempotency_key != NULL) remember(realm, &fact);
+    if (fact.dot.slot == self->slot && fact.idempotency_key != NULL) {
+        realm_remember(realm, &fact);
+    }
     self->applied++;
     return CAIRN_OK;
 }
@@ -210,6 +193,17 @@ static void certificate_is_bad(struct replay *self, uint64_t position)
     if (self->certificates_bad++ == 0) self->bad_position = position;
 }
 
+/* An own certificate that came back by import stands behind those of later incarnations. */
+static void note_head(struct replay *self, const struct certificate *certificate)
+{
+    uint64_t last = certificate_last(certificate);
+    if (certificate->incarnation < self->head_incarnation) return;
+    if (certificate->incarnation == self->head_incarnation && last <= self->head_last) return;
+    self->head_incarnation = certificate->incarnation;
+    self->head_last = last;
+    memcpy(self->head, certificate->link, ADDRESS_SIZE);
+}
+
 static int replay_certificate(struct replay *self, const uint8_t *payload, uint32_t size,
                               uint64_t position, struct refusal *refusal)
 {
@@ -223,8 +217,8 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
     certificate_index_add(self->index, &certificate, position);
     struct replay_run *run = find_run(self, certificate.slot, certificate.incarnation);
     uint32_t index = origins_find(origins, certificate.slot, certificate.incarnation);
-    bool passed = index == ORIGIN_NONE ||
-                  certificate_last(&certificate) <= origins->details[index].certified;
+    bool passed =
+        index == ORIGIN_NONE || certificate_last(&certificate) <= origins->details[index].certified;
     bool own = certificate.slot == self->slot;
     /* Its facts, and the record that opened the incarnation, may be damaged. */
     if (own && certificate.incarnation > self->incarnation) {
@@ -232,7 +226,7 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
         self->opened = true;
     }
     bool lost = index == ORIGIN_NONE && certificate.incarnation == self->incarnation;
-    if (own && (!passed || lost)) memcpy(self->head, certificate.link, ADDRESS_SIZE);
+    if (own && (!passed || lost)) note_head(self, &certificate);
     if (passed) {
         if (run != NULL) remove_run(self, run);
         return CAIRN_OK; /* Y1 */
@@ -274,6 +268,10 @@ static int replay_open(struct replay *self, const uint8_t *payload, uint32_t siz
     if (self->opened && incarnation <= self->incarnation) return CAIRN_OK; /* Y1 */
     self->opened = true;
     self->incarnation = incarnation;
+    /* The last certificate before it may be damaged; its link is here as well. */
+    self->head_incarnation = incarnation;
+    self->head_last = 0;
+    memcpy(self->head, payload + 32, ADDRESS_SIZE);
     int result = realm_begin(self->realm, slot, incarnation, payload + 32);
     if (result == CAIRN_OK) return CAIRN_OK;
     return refuse(refusal, result, "live origins", ORIGINS_MAX, ORIGINS_MAX);
@@ -302,8 +300,8 @@ static int replay_member(struct replay *self, const uint8_t *payload, uint32_t s
     (void)size;
 #ifndef CAIRN_PLANTED_BUG_FACTS_REPLAY /* Planted: a short record is read past its end. */
     if (size != RECORD_MEMBER_SIZE) {
-        return refuse(refusal, CAIRN_CORRUPT, "size of a member in the batch at position",
-                      position, 0);
+        return refuse(refusal, CAIRN_CORRUPT, "size of a member in the batch at position", position,
+                      0);
     }
 #endif
     if (load_u32(payload + 4) != 0) {
@@ -319,20 +317,13 @@ int replay_record(struct replay *self, uint16_t kind, const uint8_t *payload, ui
 {
     self->closed = kind == RECORD_CLOSE;
     switch (kind) {
-    case RECORD_FACT:
-        return replay_fact(self, payload, size, position, refusal);
-    case RECORD_CERTIFICATE:
-        return replay_certificate(self, payload, size, position, refusal);
-    case RECORD_OPEN:
-        return replay_open(self, payload, size, position, refusal);
-    case RECORD_SPACE:
-        return replay_space(self, payload, size, position, refusal);
-    case RECORD_MEMBER:
-        return replay_member(self, payload, size, position, refusal);
-    case RECORD_CLOSE:
-        return CAIRN_OK;
-    default:
-        return refuse(refusal, CAIRN_CORRUPT, "kind of a record", kind, 0);
+    case RECORD_FACT: return replay_fact(self, payload, size, position, refusal);
+    case RECORD_CERTIFICATE: return replay_certificate(self, payload, size, position, refusal);
+    case RECORD_OPEN: return replay_open(self, payload, size, position, refusal);
+    case RECORD_SPACE: return replay_space(self, payload, size, position, refusal);
+    case RECORD_MEMBER: return replay_member(self, payload, size, position, refusal);
+    case RECORD_CLOSE: return CAIRN_OK;
+    default: return refuse(refusal, CAIRN_CORRUPT, "kind of a record", kind, 0);
     }
 }
 

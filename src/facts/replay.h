@@ -42,10 +42,12 @@ struct replay {
     uint32_t group_sizes[REPLAY_GROUP];
     /* What was found of this member. */
     uint32_t slot;
-    bool opened;          /* an OPEN record, or a checkpoint, named an incarnation */
-    bool closed;          /* the last record was CLOSE */
-    uint32_t incarnation; /* the last one */
+    bool opened;                /* an OPEN record, or a checkpoint, named an incarnation */
+    bool closed;                /* the last record was CLOSE */
+    uint32_t incarnation;       /* the last one */
     uint8_t head[ADDRESS_SIZE]; /* link of the last own certificate */
+    uint32_t head_incarnation;  /* of that certificate, or of the life that begins behind it */
+    uint64_t head_last;         /* its last sequence; 0: it is of an earlier life */
     /* Counters. */
     uint64_t applied;
     uint64_t passed; /* were in the checkpoint, or came twice */
@@ -64,8 +66,8 @@ void replay_init(struct replay *self, struct realm *realm, struct certificate_in
  * Takes one record of the batch at `position`. The payload must stay until replay_batch_end().
  * OK; CORRUPT (a checked batch holds a record that no Cairn of this version writes), FULL.
  */
-CHECKED int replay_record(struct replay *self, uint16_t kind, const uint8_t *payload,
-                          uint32_t size, uint64_t position, struct refusal *refusal);
+CHECKED int replay_record(struct replay *self, uint16_t kind, const uint8_t *payload, uint32_t size,
+                          uint64_t position, struct refusal *refusal);
 /* Hashes what was collected; call at the end of each batch. */
 void replay_batch_end(struct replay *self);
 

@@ -9,8 +9,8 @@ static bool name_is_valid(const char *name, size_t size)
     if (size == 0 || size > CAIRN_SPACE_NAME_SIZE_MAX) return false;
     for (size_t i = 0; i < size; i++) {
         char c = name[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                  c == '-';
+        bool ok =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
         if (!ok) return false;
     }
     return true;
@@ -20,7 +20,8 @@ static bool name_is_valid(const char *name, size_t size)
 static size_t name_size(const char *name)
 {
     size_t size = 0;
-    while (size <= CAIRN_SPACE_NAME_SIZE_MAX && name[size] != 0) size++;
+    while (size <= CAIRN_SPACE_NAME_SIZE_MAX && name[size] != 0)
+        size++;
     return size;
 }
 
@@ -28,12 +29,10 @@ const char *space_type_name(uint32_t type)
 {
     switch (type) {
 #define SPACE_TYPE_CASE(constant, number, text)                                                    \
-    case number:                                                                                   \
-        return text;
+    case number: return text;
         SPACE_TYPE_MAP(SPACE_TYPE_CASE)
 #undef SPACE_TYPE_CASE
-    default:
-        return NULL;
+    default: return NULL;
     }
 }
 
@@ -124,7 +123,8 @@ void spaces_init(struct spaces *self, uint32_t maximum, struct arena *arena)
 {
     cairn_assert(maximum > 0);
     uint32_t size = 4;
-    while (size < maximum * 2) size *= 2;
+    while (size < maximum * 2)
+        size *= 2;
     self->table = arena_take(arena, maximum, sizeof *self->table, CACHE_LINE_SIZE);
     self->index = arena_take(arena, size, sizeof *self->index, CACHE_LINE_SIZE);
     self->index_size = size;
@@ -156,7 +156,8 @@ uint32_t spaces_add(struct spaces *self, const struct space *space)
     cairn_assert(self->count < self->maximum);
     uint32_t mask = self->index_size - 1;
     uint32_t at = load_u32(space->id) & mask;
-    while (self->index[at] != 0) at = (at + 1) & mask;
+    while (self->index[at] != 0)
+        at = (at + 1) & mask;
     self->table[self->count] = *space;
     self->index[at] = ++self->count;
     return self->count - 1;

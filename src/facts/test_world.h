@@ -31,8 +31,8 @@ static uint32_t piece_count;
 
 static inline void *allocate(uint64_t size)
 {
-    void *pages = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       -1, 0);
+    void *pages =
+        mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(pages != MAP_FAILED && piece_count < PIECES_MAX);
     pieces[piece_count].pages = pages;
     pieces[piece_count++].size = (size_t)size;
@@ -94,7 +94,7 @@ static inline void model_digest(const struct model *model, uint8_t digest[ADDRES
             memcpy(record, declared.id, 16);
             memcpy(record + 16, &model->sums[space][number], 16);
             store_u32(record + 32, size);
-            address_of_record(ADDRESS_CELLS, record, 36 + size, addresses[count++]);
+            address_of_record(ADDRESS_CELL, record, 36 + size, addresses[count++]);
         }
     }
     qsort(addresses, count, ADDRESS_SIZE, compare_addresses);
@@ -116,14 +116,16 @@ static const uint8_t no_link[ADDRESS_SIZE];
 
 /* Members declare their spaces in different orders: handles are no part of any format. */
 static inline struct test_member *open_member(const struct test_limits *limits, uint32_t slot,
-                                       uint32_t member_count, struct test_pool *pool, bool swapped)
+                                              uint32_t member_count, struct test_pool *pool,
+                                              bool swapped)
 {
     struct test_member *member = test_member_open(allocate, slot, limits, pool);
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t space = swapped ? 1 - i : i;
         (void)test_member_declare(member, space_names[space], 1 + space);
     }
-    for (uint32_t other = 1; other <= member_count; other++) test_member_knows(member, other);
+    for (uint32_t other = 1; other <= member_count; other++)
+        test_member_knows(member, other);
     return member;
 }
 
@@ -133,7 +135,7 @@ static inline uint32_t handle_of(const struct test_member *member, uint32_t spac
 }
 
 static inline void world_init(struct world *world, uint32_t member_count,
-                       const struct test_limits *limits, uint64_t seed)
+                              const struct test_limits *limits, uint64_t seed)
 {
     memset(world, 0, sizeof *world);
     prng_init(&world->prng, seed);
@@ -153,7 +155,7 @@ static inline void world_init(struct world *world, uint32_t member_count,
 
 /* The newest seen dots of other members, some of them. */
 static inline uint32_t choose_dependencies(struct world *world, const struct test_member *member,
-                                    struct cairn_dot dots[CAIRN_DEPENDENCIES_MAX])
+                                           struct cairn_dot dots[CAIRN_DEPENDENCIES_MAX])
 {
     uint32_t count = 0;
     for (uint32_t slot = 1; slot <= world->member_count; slot++) {
@@ -178,9 +180,9 @@ static inline bool world_admit(struct world *world, struct test_member *member)
     struct refusal refusal;
     size_t admitted;
     struct cairn_fact fact = {.effects = effects, .dependencies = dots};
-    fact.effect_count = 1 + (uint32_t)prng_below(&world->prng, prng_chance(&world->prng, 1, 4)
-                                                                   ? CAIRN_EFFECTS_MAX
-                                                                   : 1);
+    fact.effect_count =
+        1 +
+        (uint32_t)prng_below(&world->prng, prng_chance(&world->prng, 1, 4) ? CAIRN_EFFECTS_MAX : 1);
     fact.dependency_count = choose_dependencies(world, member, dots);
     for (uint32_t i = 0; i < fact.effect_count; i++) {
         spaces[i] = (uint32_t)prng_below(&world->prng, 2);
@@ -203,7 +205,7 @@ static inline bool world_admit(struct world *world, struct test_member *member)
 
 /* Delivers one bundle; what the ring holds back is released as it is drained. */
 static inline int deliver(struct world *world, struct test_member *member,
-                   const struct test_bundle *bundle)
+                          const struct test_bundle *bundle)
 {
     uint64_t applied = 0;
     int result = test_member_import(member, bundle->bytes, bundle->size, &applied);
@@ -241,7 +243,7 @@ static inline void restart(struct world *world, struct test_member *member)
 
 /* Members admit, certify, restart and hear of each other at random. */
 static inline void world_run(struct world *world, uint64_t steps, uint64_t cut_one_in,
-                      uint64_t restart_one_in)
+                             uint64_t restart_one_in)
 {
     for (uint64_t step = 0; step < steps; step++) {
         struct test_member *member = world->members[prng_below(&world->prng, world->member_count)];
@@ -274,7 +276,8 @@ static inline void deliver_all(struct world *world, struct test_member *member)
     uint32_t count = world->pool.count;
     for (uint32_t pass = 0;; pass++) {
         uint64_t dropped = member->realm.pending.dropped;
-        for (uint32_t i = 0; i < count; i++) order[i] = i;
+        for (uint32_t i = 0; i < count; i++)
+            order[i] = i;
         prng_shuffle(&world->prng, order, count);
         for (uint32_t i = 0; i < count; i++) {
             const struct test_bundle *bundle = &world->pool.bundles[order[i]];
@@ -289,7 +292,7 @@ static inline void deliver_all(struct world *world, struct test_member *member)
 
 /* The member stands where the model stands; its digests are those of the first member. */
 static inline void check_member(struct world *world, struct test_member *member,
-                         const uint8_t facts_digest[ADDRESS_SIZE])
+                                const uint8_t facts_digest[ADDRESS_SIZE])
 {
     uint8_t scratch[2 * KEYS * ADDRESS_SIZE];
     uint8_t expected[ADDRESS_SIZE];

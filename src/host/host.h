@@ -21,8 +21,8 @@
 
 /* ---- Journal segments: asynchronous ------------------------------------------------------------
  *
- * A journal is `segment_count` segments of equal size, numbered from 0. One thread at a time submits
- * and waits; wake() may be called from any thread. What can be read after an open is durable: the
+ * A journal is `segment_count` segments of equal size, numbered from 0. One thread at a time
+ * submits and waits; wake() may be called from any thread. What can be read after an open is durable: the
  * host syncs what an earlier process wrote and did not live to sync.
  */
 enum host_request_kind {
@@ -74,7 +74,7 @@ struct host_disk {
     bool (*is_prepared)(void *self, uint32_t segment);
 };
 
-/* ---- Small files: blocking ---------------------------------------------------------------------- */
+/* ---- Small files: blocking ------------------------------------------------------------------- */
 
 enum host_file {
     HOST_FILE_MEMBER = 0,       /* who this folder belongs to, and its secret key */
@@ -97,7 +97,7 @@ struct host_store {
     int (*sync)(void *self, enum host_file file);
 };
 
-/* ---- Time, entropy, memory, threads ---------------------------------------------------------------- */
+/* ---- Time, entropy, memory, threads ---------------------------------------------------------- */
 
 struct host_system {
     void *self;
@@ -111,8 +111,8 @@ struct host_system {
     void *(*memory_take)(void *self, uint64_t size);
     void (*memory_give)(void *self, void *memory, uint64_t size);
     /*
-     * Starts the thread that runs `run(argument)` until it returns. NULL function pointers in a host
-     * without threads (sim): the engine then runs its journal turn inside its own calls.
+     * Starts the thread that runs `run(argument)` until it returns. NULL function pointers in a
+     * host without threads (sim): the engine then runs its journal turn inside its own calls.
      * `realtime` asks for the real-time class and is silently not granted without the right.
      */
     int (*thread_start)(void *self, void (*run)(void *argument), void *argument, bool realtime);

@@ -20,8 +20,10 @@
 #define STAGING_BYTES_MIN (UINT64_C(64) << 10)
 #define OPEN_TIMEOUT_MS 10000u
 #define NS_PER_MS UINT64_C(1000000)
-/* How long a waiter looks before it sleeps: a sync takes some tens of microseconds. */
-#define WAIT_SPIN_NS UINT64_C(200000)
+/* How long a waiter looks before it sleeps: long when the last wait paid, short when not. */
+#define WAIT_SPIN_NS_MIN UINT64_C(5000)
+#define WAIT_SPIN_NS_MAX UINT64_C(200000)
+#define WAIT_LOOKS_A_READING 32u /* looks at the word between two readings of the clock */
 
 int engine_refuse(struct cairn_engine *self, int code, const char *field, uint64_t value,
                   uint64_t limit)
@@ -48,8 +50,7 @@ static int check_rules(const struct limit_rule *rules, size_t count, struct refu
     for (size_t i = 0; i < count; i++) {
         const struct limit_rule *rule = &rules[i];
         if (rule->value < rule->minimum) {
-            return refuse(refusal, CAIRN_INVALID_ARGUMENT, rule->field, rule->value,
-                          rule->minimum);
+            return refuse(refusal, CAIRN_INVALID_ARGUMENT, rule->field, rule->value, rule->minimum);
         }
         if (rule->value > rule->maximum) {
             return refuse(refusal, CAIRN_TOO_LARGE, rule->field, rule->value, rule->maximum);
@@ -86,8 +87,7 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
         {"limit pending_bytes_max", pending, CAIRN_BUNDLE_SIZE_MAX, UINT64_C(1) << 36},
         {"limit pending_bundles_max", bundles, 1, UINT64_C(1) << 20},
         {"limit certificates_max", certificates, 16, UINT64_C(1) << 30},
-        {"limit segment_bytes", segment, UINT64_C(4) * RECORDER_BATCH_BYTES_MAX,
-         UINT64_C(1) << 30},
+        {"limit segment_bytes", segment, UINT64_C(4) * RECORDER_BATCH_BYTES_MAX, UINT64_C(1) << 30},
         {"limit journal_bytes_max", journal, 4 * segment, JOURNAL_SEGMENTS_MAX * segment},
         {"limit spaces_max", spaces, 1, 65536},
         {"limit members_max", members, 1, CAIRN_MEMBERS_MAX},
@@ -105,13 +105,13 @@ int engine_limits(struct cairn_engine *self, const struct cairn_options *options
                                                .pending_bundles_max = (uint32_t)bundles,
                                                .spaces_max = (uint32_t)spaces,
                                                .members_max = (uint32_t)members};
-    self->journal_limits =
-        (struct journal_limits){.segment_bytes = segment,
-                                .segment_count = (uint32_t)(journal / segment),
-                                .batch_bytes_max = RECORDER_BATCH_BYTES_MAX};
+    self->journal_limits = (struct journal_limits){.segment_bytes = segment,
+                                                   .segment_count = (uint32_t)(journal / segment),
+                                                   .batch_bytes_max = RECORDER_BATCH_BYTES_MAX};
     self->staging_bytes = staging;
     self->certificates_max = certificates;
     self->has_journal = options->durability == CAIRN_DURABILITY_JOURNAL;
+    self->wait_spin_ns = WAIT_SPIN_NS_MAX;
     self->realtime = (options->flags & CAIRN_OPEN_REALTIME) != 0;
     /* What is staged can always be written: twice the ring for batches that end in padding, and the
      * batches that are open or end before a segment does. */
@@ -342,7 +342,8 @@ static void prepare_ahead(struct cairn_engine *self, const struct journal_tail *
         struct host_completion completion;
         if (disk->is_prepared(disk->self, file)) continue;
         disk->submit(disk->self, &request, 1);
-        while (disk->wait(disk->self, &completion, 1, -1) == 0) continue;
+        while (disk->wait(disk->self, &completion, 1, -1) == 0)
+            continue;
         if (completion.result != CAIRN_OK) return; /* admission will say so */
     }
 }
@@ -353,13 +354,14 @@ static bool segment_is_prepared(void *argument, uint32_t segment)
     return disk->is_prepared(disk->self, segment);
 }
 
-static int open_journal(struct cairn_engine *self, uint64_t prepare_bytes,
-                        struct refusal *refusal)
+static int open_journal(struct cairn_engine *self, uint64_t prepare_bytes, struct refusal *refusal)
 {
     struct journal_tail tail;
     struct recorder *recorder = &self->recorder;
     int result = engine_recover(self, &tail, refusal);
     if (result != CAIRN_OK) return result;
+    /* Damage may hide a whole life, but not its epoch: each open has one, so none has fewer. */
+    if (self->realm.incarnation < tail.epoch) self->realm.incarnation = tail.epoch;
     prepare_ahead(self, &tail, prepare_bytes);
     journal_start(&recorder->journal, &tail, self->low_water, segment_is_prepared,
                   &self->host.disk);
@@ -515,8 +517,8 @@ int engine_check_room(struct cairn_engine *self)
     return result == CAIRN_BUSY ? CAIRN_OK : result;
 }
 
-static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *facts,
-                           size_t count, struct cairn_ticket *tickets, size_t *admitted)
+static int admit_journaled(struct cairn_engine *self, const struct cairn_fact *facts, size_t count,
+                           struct cairn_ticket *tickets, size_t *admitted)
 {
     struct recorder *recorder = &self->recorder;
     uint64_t position = atomic_load_explicit(&recorder->durable_journal, memory_order_relaxed);
@@ -545,6 +547,32 @@ int engine_admit(struct cairn_engine *self, const struct cairn_fact *facts, size
     return realm_admit(&self->realm, facts, count, tickets, admitted, &self->refusal);
 }
 
+/*
+ * One look of a waiter: takes a turn where there is no thread, spins a little, then sleeps.
+ * Spinning saves a wake-up when the answer comes soon, and keeps the journal's thread from a
+ * processor when it does not; so the next wait spins longer only if this one ended while it spun.
+ */
+static void wait_step(struct cairn_engine *self, uint32_t seen, uint64_t start_ns,
+                      uint64_t deadline_ns)
+{
+    if (!self->has_thread) {
+        recorder_turn(&self->recorder, true);
+        return;
+    }
+    for (uint32_t i = 0; i < WAIT_LOOKS_A_READING; i++) {
+        if (atomic_load_explicit(&self->recorder.change, memory_order_relaxed) != seen) return;
+        processor_relax();
+    }
+    if (now_ns(self) - start_ns < self->wait_spin_ns) return;
+    self->wait_spin_ns = WAIT_SPIN_NS_MIN;
+    wait_change(self, seen, deadline_ns);
+}
+
+static void wait_ended(struct cairn_engine *self, uint64_t start_ns)
+{
+    if (now_ns(self) - start_ns < self->wait_spin_ns) self->wait_spin_ns = WAIT_SPIN_NS_MAX;
+}
+
 int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_ms)
 {
     struct recorder *recorder = &self->recorder;
@@ -553,22 +581,44 @@ int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_m
     uint64_t deadline = start + timeout_ms * NS_PER_MS;
     for (;;) {
         uint32_t seen = atomic_load(&recorder->change);
-        if (is_durable(self, position)) return CAIRN_OK;
+        if (is_durable(self, position)) break;
         if (atomic_load(&recorder->failed) != 0) {
             return engine_refuse(self, CAIRN_STORAGE_FAILED, "journal", 0, 0);
         }
-        uint64_t now = now_ns(self);
-        if (now >= deadline) {
+        if (now_ns(self) >= deadline) {
             return engine_refuse(self, CAIRN_TIMEOUT, "milliseconds", timeout_ms, 0);
         }
-        if (!self->has_thread) {
-            recorder_turn(recorder, true);
-        } else if (now - start > WAIT_SPIN_NS) {
-            wait_change(self, seen, deadline);
-        } else {
-            processor_relax();
-        }
+        wait_step(self, seen, start, deadline);
     }
+    wait_ended(self, start);
+    return CAIRN_OK;
+}
+
+static bool has_room(struct cairn_engine *self)
+{
+    struct ring *ring = &self->recorder.ring;
+    uint64_t consumed = atomic_load_explicit(&ring->consumed, memory_order_acquire);
+    uint64_t prepared = atomic_load_explicit(&self->recorder.prepared_bytes, memory_order_acquire);
+    return ring->staged - consumed <= ring->size / 2 && prepared >= self->admit_margin;
+}
+
+int engine_wait_room(struct cairn_engine *self, uint32_t timeout_ms)
+{
+    struct recorder *recorder = &self->recorder;
+    uint64_t start = now_ns(self);
+    uint64_t deadline = start + timeout_ms * NS_PER_MS;
+    for (;;) {
+        uint32_t seen = atomic_load(&recorder->change);
+        if (atomic_load(&recorder->failed) == 0 && has_room(self)) break;
+        int result = engine_check_room(self);
+        if (result != CAIRN_OK) return result;
+        if (now_ns(self) >= deadline) {
+            return engine_refuse(self, CAIRN_TIMEOUT, "milliseconds", timeout_ms, 0);
+        }
+        wait_step(self, seen, start, deadline);
+    }
+    wait_ended(self, start);
+    return CAIRN_OK;
 }
 
 void engine_note_certified(struct cairn_engine *self)

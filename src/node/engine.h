@@ -33,6 +33,7 @@ struct cairn_engine {
     uint64_t staging_bytes;
     uint64_t certificates_max;
     uint64_t admit_margin; /* prepared bytes below which admission is refused */
+    uint64_t wait_spin_ns; /* how long the next wait looks before it sleeps */
     bool has_journal;
     bool has_thread;
     bool realtime;
@@ -60,8 +61,7 @@ uint64_t engine_memory(struct cairn_engine *self, struct cairn_plan *plan);
  * limits and, with a journal, the member file were filled in, and host is complete. After a failure
  * everything taken was given back.
  */
-CHECKED int engine_open(struct cairn_engine *self, uint64_t prepare_bytes,
-                        struct refusal *refusal);
+CHECKED int engine_open(struct cairn_engine *self, uint64_t prepare_bytes, struct refusal *refusal);
 /* Makes everything durable, stops the thread, gives the memory back. */
 int engine_close(struct cairn_engine *self);
 /* Stops at once, as a crash would, but gives memory back; for tests and failed opens. */
@@ -72,6 +72,7 @@ CHECKED int engine_admit(struct cairn_engine *self, const struct cairn_fact *fac
 /* A turn of the recorder where the host has no thread for it. */
 void engine_pump(struct cairn_engine *self);
 CHECKED int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_ms);
+CHECKED int engine_wait_room(struct cairn_engine *self, uint32_t timeout_ms);
 CHECKED int engine_flush(struct cairn_engine *self, uint32_t timeout_ms);
 /* Takes the published certificate into the realm. */
 void engine_note_certified(struct cairn_engine *self);

@@ -9,7 +9,7 @@
 #define TIMEOUT_MS 10000u
 #define NS_PER_MS UINT64_C(1000000)
 
-/* ---- Export ------------------------------------------------------------------------------------ */
+/* ---- Export ---------------------------------------------------------------------------------- */
 
 struct bundle_writer {
     uint8_t *buffer;
@@ -53,7 +53,8 @@ static bool is_of_run(const struct bundle_writer *writer, const uint8_t *fact)
 {
     struct cairn_dot dot = fact_dot(fact);
     return dot.slot == writer->place->slot && dot.incarnation == writer->place->incarnation &&
-           dot.sequence == writer->next && writer->next < writer->place->first + writer->place->count;
+           dot.sequence == writer->next &&
+           writer->next < writer->place->first + writer->place->count;
 }
 
 static bool is_certificate_of(const struct certificate_place *place, const uint8_t *bytes,
@@ -164,7 +165,7 @@ int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *buffer, 
     return result;
 }
 
-/* ---- Import ------------------------------------------------------------------------------------ */
+/* ---- Import ---------------------------------------------------------------------------------- */
 
 /* Applies what waits; while only the staging ring is full, waits for the recorder to empty it. */
 static int release(struct cairn_engine *self, uint64_t *applied)
@@ -209,9 +210,8 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
     if (code != CAIRN_OK) return code;
     code = release(self, &result->applied);
     if (certificate_decode(&certificate, bundle, size) != CAIRN_OK) return CAIRN_CORRUPT;
-    const struct pending_entry *entry =
-        pending_find(&self->realm.pending, certificate.slot, certificate.incarnation,
-                     certificate.first);
+    const struct pending_entry *entry = pending_find(&self->realm.pending, certificate.slot,
+                                                     certificate.incarnation, certificate.first);
     if (entry != NULL) {
         struct cairn_dot last = {certificate.slot, certificate.incarnation, entry->last};
         result->waiting = entry->last - entry->next + 1;
@@ -221,7 +221,7 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
     return code;
 }
 
-/* ---- Checkpoints --------------------------------------------------------------------------------- */
+/* ---- Checkpoints ----------------------------------------------------------------------------- */
 
 /*
  * The ring is shared out in quarters. A checkpoint comes every quarter and keeps a quarter behind

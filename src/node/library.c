@@ -11,7 +11,7 @@ static void write_message(const struct refusal *refusal, char *message)
     if (message != NULL) refusal_text(refusal, message, CAIRN_ERROR_MESSAGE_SIZE_MAX);
 }
 
-/* ---- Open and close ---------------------------------------------------------------------------- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static int check_options(const struct cairn_options *options, struct refusal *refusal)
 {
@@ -19,8 +19,8 @@ static int check_options(const struct cairn_options *options, struct refusal *re
         return refuse(refusal, CAIRN_INVALID_ARGUMENT, "size of the options",
                       options == NULL ? 0 : options->size, 0);
     }
-    uint32_t known = CAIRN_OPEN_CREATE | CAIRN_OPEN_REALTIME | CAIRN_OPEN_NO_URING |
-                     CAIRN_OPEN_EXISTING_ID;
+    uint32_t known =
+        CAIRN_OPEN_CREATE | CAIRN_OPEN_REALTIME | CAIRN_OPEN_NO_URING | CAIRN_OPEN_EXISTING_ID;
     if ((options->flags & ~known) != 0) {
         return refuse(refusal, CAIRN_INVALID_ARGUMENT, "flags", options->flags, 0);
     }
@@ -147,8 +147,7 @@ static int open_host(struct cairn_engine *self, const struct cairn_options *opti
     return result;
 }
 
-int cairn_open(const struct cairn_options *options, cairn_engine **engine,
-                             char *message)
+int cairn_open(const struct cairn_options *options, cairn_engine **engine, char *message)
 {
     struct refusal refusal = {0};
     bool told = false;
@@ -161,8 +160,8 @@ int cairn_open(const struct cairn_options *options, cairn_engine **engine,
         goto failed_options;
     }
     address_init();
-    struct cairn_engine *self = aligned_alloc(CACHE_LINE_SIZE,
-                                              round_up(sizeof *self, CACHE_LINE_SIZE));
+    struct cairn_engine *self =
+        aligned_alloc(CACHE_LINE_SIZE, round_up(sizeof *self, CACHE_LINE_SIZE));
     if (self == NULL) {
         result = refuse(&refusal, CAIRN_NO_MEMORY, "bytes of memory", sizeof *self, 0);
         goto failed_options;
@@ -194,8 +193,7 @@ int cairn_close(cairn_engine *engine)
     return result;
 }
 
-int cairn_plan(const struct cairn_options *options, struct cairn_plan *plan,
-                             char *message)
+int cairn_plan(const struct cairn_options *options, struct cairn_plan *plan, char *message)
 {
     struct refusal refusal = {0};
     struct cairn_engine *self = NULL;
@@ -250,16 +248,15 @@ void cairn_status(cairn_engine *engine, struct cairn_status *status)
     status->incarnation = realm->incarnation;
 }
 
-/* ---- Members and spaces -------------------------------------------------------------------------- */
+/* ---- Members and spaces ---------------------------------------------------------------------- */
 
-void cairn_public_key(const cairn_engine *engine,
-                                    uint8_t public_key[CAIRN_PUBLIC_KEY_SIZE])
+void cairn_public_key(const cairn_engine *engine, uint8_t public_key[CAIRN_PUBLIC_KEY_SIZE])
 {
     memcpy(public_key, engine->member.public_key, CAIRN_PUBLIC_KEY_SIZE);
 }
 
 int cairn_member_add(cairn_engine *engine, uint32_t slot,
-                                   const uint8_t public_key[CAIRN_PUBLIC_KEY_SIZE])
+                     const uint8_t public_key[CAIRN_PUBLIC_KEY_SIZE])
 {
     bool known = origins_member(&engine->realm.origins, slot) != NULL;
     int result = known ? CAIRN_OK : engine_check_room(engine);
@@ -270,8 +267,7 @@ int cairn_member_add(cairn_engine *engine, uint32_t slot,
     return result;
 }
 
-int cairn_space_declare(cairn_engine *engine, const char *name, uint32_t type,
-                                      uint32_t *space)
+int cairn_space_declare(cairn_engine *engine, const char *name, uint32_t type, uint32_t *space)
 {
     struct space declared;
     if (name == NULL) return engine_refuse(engine, CAIRN_INVALID_ARGUMENT, "space name", 0, 0);
@@ -295,8 +291,8 @@ int cairn_space_find(cairn_engine *engine, const char *name, uint32_t *space)
     return engine_refuse(engine, CAIRN_NOT_FOUND, "space of this name", 0, 0);
 }
 
-int cairn_space_get(const cairn_engine *engine, uint32_t space, const char **name,
-                                  uint32_t *type, uint8_t id[CAIRN_SPACE_ID_SIZE])
+int cairn_space_get(const cairn_engine *engine, uint32_t space, const char **name, uint32_t *type,
+                    uint8_t id[CAIRN_SPACE_ID_SIZE])
 {
     const struct spaces *spaces = &engine->realm.spaces;
     if (space >= spaces->count) return CAIRN_NOT_FOUND;
@@ -306,7 +302,7 @@ int cairn_space_get(const cairn_engine *engine, uint32_t space, const char **nam
     return CAIRN_OK;
 }
 
-/* ---- Facts ----------------------------------------------------------------------------------------- */
+/* ---- Facts ----------------------------------------------------------------------------------- */
 
 int cairn_admit(cairn_engine *engine, const struct cairn_fact *facts, size_t count,
                 struct cairn_ticket *tickets, size_t *admitted)
@@ -325,6 +321,12 @@ int cairn_wait(cairn_engine *engine, uint64_t position, uint32_t timeout_ms)
     return engine_wait(engine, position, timeout_ms);
 }
 
+int cairn_wait_room(cairn_engine *engine, uint32_t timeout_ms)
+{
+    if (!engine->has_journal) return engine_refuse(engine, CAIRN_UNSUPPORTED, "wait", 0, 0);
+    return engine_wait_room(engine, timeout_ms);
+}
+
 int cairn_flush(cairn_engine *engine, uint32_t timeout_ms)
 {
     if (!engine->has_journal) return engine_refuse(engine, CAIRN_UNSUPPORTED, "flush", 0, 0);
@@ -338,8 +340,8 @@ static void fill_value(i128 sum, struct cairn_value *value)
     value->low = sum > INT64_MAX ? INT64_MAX : sum < INT64_MIN ? INT64_MIN : (int64_t)sum;
 }
 
-int cairn_read(cairn_engine *engine, uint32_t space, const void *key,
-                             size_t key_size, struct cairn_value *value)
+int cairn_read(cairn_engine *engine, uint32_t space, const void *key, size_t key_size,
+               struct cairn_value *value)
 {
     if (space >= engine->realm.spaces.count) {
         return engine_refuse(engine, CAIRN_UNKNOWN_SPACE, "space handle", space, 0);
@@ -383,17 +385,15 @@ int cairn_facts_digest(cairn_engine *engine, uint8_t digest[CAIRN_ADDRESS_SIZE])
     return CAIRN_OK;
 }
 
-/* ---- Exchange --------------------------------------------------------------------------------------- */
+/* ---- Exchange -------------------------------------------------------------------------------- */
 
-int cairn_export(cairn_engine *engine, uint64_t *cursor, void *buffer, size_t size,
-                               size_t *written)
+int cairn_export(cairn_engine *engine, uint64_t *cursor, void *buffer, size_t size, size_t *written)
 {
     engine_pump(engine);
     return engine_export(engine, cursor, buffer, size, written);
 }
 
-int cairn_import(cairn_engine *engine, const void *bundle, size_t size,
-                               struct cairn_import *result)
+int cairn_import(cairn_engine *engine, const void *bundle, size_t size, struct cairn_import *result)
 {
     return engine_import(engine, bundle, size, result);
 }
@@ -403,10 +403,9 @@ int cairn_checkpoint(cairn_engine *engine)
     return engine_checkpoint(engine);
 }
 
-/* ---- Words ------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
-void cairn_address(const void *bytes, size_t size,
-                                 uint8_t address[CAIRN_ADDRESS_SIZE])
+void cairn_address(const void *bytes, size_t size, uint8_t address[CAIRN_ADDRESS_SIZE])
 {
     address_of_bytes(bytes, size, address);
 }

@@ -32,8 +32,8 @@ struct member_file {
 };
 
 void member_file_encode(const struct member_file *member, uint8_t bytes[MEMBER_FILE_SIZE]);
-/* False: magic, version, crc or zeros are not right, or the key is not that of the seed. */
-CHECKED bool member_file_decode(struct member_file *member,
-                                const uint8_t bytes[MEMBER_FILE_SIZE]);
+/* False: magic, version, crc or zeros are not right, no journal can have these segments, or the key
+ * is not that of the seed. */
+CHECKED bool member_file_decode(struct member_file *member, const uint8_t bytes[MEMBER_FILE_SIZE]);
 
 #endif

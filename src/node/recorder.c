@@ -8,6 +8,7 @@
 
 /* Largest record of a fact, and of a certificate that must still fit behind it. */
 #define FACT_RECORD_MAX (JOURNAL_RECORD_HEADER_SIZE + CAIRN_FACT_SIZE_MAX)
+#define DRAIN_INTERVAL_NS INT64_C(100000)
 #define STORAGE_RETRY_NS INT64_C(100000000)
 #define CERTIFICATE_RECORD_MAX (JOURNAL_RECORD_HEADER_SIZE + CERTIFICATE_SIZE_MAX)
 
@@ -43,8 +44,7 @@ static void publish_certified(struct recorder *self, const struct flight *flight
     uint64_t words[ADDRESS_SIZE / 8];
     memcpy(words, flight->link, sizeof words);
     uint32_t version = publish_begin(self);
-    atomic_store_explicit(&self->certified_incarnation, flight->incarnation,
-                          memory_order_relaxed);
+    atomic_store_explicit(&self->certified_incarnation, flight->incarnation, memory_order_relaxed);
     atomic_store_explicit(&self->certified_last, flight->certified, memory_order_relaxed);
     for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
         atomic_store_explicit(&self->certified_link[i], words[i], memory_order_relaxed);
@@ -66,8 +66,7 @@ static void publish_tail(struct recorder *self)
 static void read_durable(const struct recorder *self, struct recorder_durable *durable)
 {
     uint64_t words[ADDRESS_SIZE / 8];
-    durable->incarnation =
-        atomic_load_explicit(&self->certified_incarnation, memory_order_relaxed);
+    durable->incarnation = atomic_load_explicit(&self->certified_incarnation, memory_order_relaxed);
     durable->certified = atomic_load_explicit(&self->certified_last, memory_order_relaxed);
     for (uint32_t i = 0; i < ADDRESS_SIZE / 8; i++) {
         words[i] = atomic_load_explicit(&self->certified_link[i], memory_order_relaxed);
@@ -147,13 +146,13 @@ static void submit(struct recorder *self, const struct journal_outbox *outbox)
     for (uint32_t i = 0; i < outbox->count; i++) {
         const struct journal_action *action = &outbox->actions[i];
         bool is_write = action->kind == JOURNAL_WRITE;
-        requests[i] = (struct host_request){
-            .offset = action->offset,
-            .bytes = is_write ? action->bytes : NULL,
-            .size = is_write ? action->size : 0,
-            .segment = action->segment,
-            .kind = is_write ? HOST_WRITE : HOST_PREPARE,
-            .token = is_write ? action->buffer : JOURNAL_BUFFERS + action->segment};
+        requests[i] = (struct host_request){.offset = action->offset,
+                                            .bytes = is_write ? action->bytes : NULL,
+                                            .size = is_write ? action->size : 0,
+                                            .segment = action->segment,
+                                            .kind = is_write ? HOST_WRITE : HOST_PREPARE,
+                                            .token = is_write ? action->buffer
+                                                              : JOURNAL_BUFFERS + action->segment};
     }
     self->host->disk.submit(self->host->disk.self, requests, outbox->count);
 }
@@ -266,7 +265,10 @@ static bool drain(struct recorder *self)
     }
     /* The hashes read the batch's bytes, so they come before it is sealed. */
     certifier_hash(&self->certifier);
-    if (taken) ring_release(&self->ring, self->open.ring_end);
+    if (taken) {
+        ring_release(&self->ring, self->open.ring_end);
+        wake_waiters(self); /* who waits for room */
+    }
     return taken;
 }
 
@@ -327,7 +329,8 @@ static uint32_t collect(struct recorder *self, int64_t timeout_ns)
     struct host_completion completions[HOST_REQUESTS_MAX];
     struct host_disk *disk = &self->host->disk;
     uint32_t count = disk->wait(disk->self, completions, HOST_REQUESTS_MAX, timeout_ns);
-    for (uint32_t i = 0; i < count; i++) completed(self, &completions[i]);
+    for (uint32_t i = 0; i < count; i++)
+        completed(self, &completions[i]);
     return count;
 }
 
@@ -341,8 +344,8 @@ static bool can_act(struct recorder *self)
 static void rest(struct recorder *self)
 {
     if (!can_act(self)) {
-        /* Only a completion helps; a request for low water may come meanwhile. */
-        (void)collect(self, STORAGE_RETRY_NS);
+        /* Only a completion helps, but what is staged meanwhile can go into the open batch. */
+        (void)collect(self, open_has_room(self) ? DRAIN_INTERVAL_NS : STORAGE_RETRY_NS);
         return;
     }
     uint64_t until = now(self) + RECORDER_SPIN_NS;
@@ -363,7 +366,7 @@ void recorder_turn(struct recorder *self, bool wait)
     (void)collect(self, 0);
     self->turn_ns = now(self);
     take_low_water(self);
-    /* First, so that every flight that is left holds a buffer of the journal: no more than those. */
+    /* First, so that every flight that is left holds a buffer: no more than the journal has. */
     bool worked = publish(self);
     /* Fill and send batches while there is something to send and a place for it. */
     uint32_t in_flight;
@@ -381,7 +384,8 @@ void recorder_turn(struct recorder *self, bool wait)
 void recorder_settle(struct recorder *self)
 {
     /* The buffers are the host's until their writes complete. */
-    while (self->journal.in_flight > 0) (void)collect(self, -1);
+    while (self->journal.in_flight > 0)
+        (void)collect(self, -1);
     (void)publish(self);
 }
 

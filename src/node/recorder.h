@@ -54,7 +54,7 @@ struct recorder {
     uint32_t flight_first;
     uint32_t flight_count;
     uint64_t low_water_done;
-    uint64_t turn_ns; /* monotonic time of this turn */
+    uint64_t turn_ns;  /* monotonic time of this turn */
     uint64_t retry_ns; /* when a full disk is asked again */
 
     /* Published to the owner and to any thread. */
@@ -63,7 +63,7 @@ struct recorder {
     _Atomic uint64_t prepared_bytes;
     _Atomic uint32_t failed;
     _Atomic uint32_t storage_full;
-    _Atomic uint32_t change;    /* grows with each publication; what waiters watch */
+    _Atomic uint32_t change;  /* grows with each publication; what waiters watch */
     _Atomic uint32_t version; /* odd while what follows changes */
     _Atomic uint64_t tail_position;
     _Atomic uint64_t tail_previous;
@@ -84,7 +84,8 @@ struct recorder {
 
 /* What is durable, as one consistent picture. */
 struct recorder_durable {
-    uint64_t certified; /* last sequence that a durable own certificate covers; 0: none in this open */
+    uint64_t
+        certified; /* last sequence that a durable own certificate covers; 0: none in this open */
     uint32_t incarnation;
     uint8_t link[ADDRESS_SIZE];
     struct journal_tail tail; /* the journal's chain behind its last durable batch */

@@ -50,8 +50,9 @@ static void reader_begin(struct segment_reader *self, uint32_t buffer, uint64_t 
     struct host_request requests[READ_PIECES_MAX];
     uint32_t file = (uint32_t)(segment % self->limits.segment_count);
     uint64_t size = self->limits.segment_bytes;
-    uint64_t piece = size / READ_PIECE_SIZE <= READ_PIECES_MAX ? READ_PIECE_SIZE
-                                                               : size / READ_PIECES_MAX;
+    uint64_t piece =
+        size / READ_PIECE_SIZE <= READ_PIECES_MAX ? READ_PIECE_SIZE : size / READ_PIECES_MAX;
+    if (piece > size) piece = size;
     uint32_t count = (uint32_t)(size / piece);
     self->segment[buffer] = segment;
     self->left[buffer] = count;
@@ -80,20 +81,24 @@ static const uint8_t *reader_get(struct segment_reader *self, uint64_t segment)
     uint32_t buffer = self->segment[1] == segment ? 1 : 0;
     uint32_t other = 1 - buffer;
     if (self->segment[buffer] != segment) {
-        while (self->left[buffer] > 0) reader_collect(self);
+        while (self->left[buffer] > 0)
+            reader_collect(self);
         reader_begin(self, buffer, segment);
     }
-    while (self->left[other] > 0) reader_collect(self);
+    while (self->left[other] > 0)
+        reader_collect(self);
     if (self->segment[other] != segment + 1 && reader_is_prepared(self, segment + 1)) {
         reader_begin(self, other, segment + 1);
     }
-    while (self->left[buffer] > 0) reader_collect(self);
+    while (self->left[buffer] > 0)
+        reader_collect(self);
     return self->buffers[buffer];
 }
 
 static void reader_end(struct segment_reader *self)
 {
-    while (self->left[0] > 0 || self->left[1] > 0) reader_collect(self);
+    while (self->left[0] > 0 || self->left[1] > 0)
+        reader_collect(self);
 }
 
 /* ---- Checkpoint ------------------------------------------------------------------------------ */
@@ -121,30 +126,34 @@ static int check_header(const struct cairn_engine *engine, const struct checkpoi
     return refuse(refusal, CAIRN_FOREIGN, "checkpoint of member slot", header->slot, 0);
 }
 
-/* Reads the body and checks its address: NULL when it is not whole. Loading comes after. */
-static uint8_t *read_body(struct cairn_engine *engine, enum host_file file,
-                          const struct checkpoint_header *header)
+/* Reads the body and checks its address: CORRUPT when it is not whole. Loading comes after. */
+static int read_body(struct cairn_engine *engine, enum host_file file,
+                     const struct checkpoint_header *header, uint8_t **bytes,
+                     struct refusal *refusal)
 {
     struct host_store *store = &engine->host.store;
     struct host_system *system = &engine->host.system;
     uint8_t address[ADDRESS_SIZE];
     uint8_t *body = system->memory_take(system->self, header->body_size);
-    if (body == NULL) return NULL;
+    if (body == NULL) {
+        return refuse(refusal, CAIRN_NO_MEMORY, "bytes of memory for a checkpoint",
+                      header->body_size, 0);
+    }
     int result = store->read(store->self, file, CHECKPOINT_BODY_OFFSET, body, header->body_size);
     if (result == CAIRN_OK) {
         address_of_record(ADDRESS_CHECKPOINT, body, (size_t)header->body_size, address);
-        if (memcmp(address, header->body_address, ADDRESS_SIZE) == 0) return body;
+        *bytes = body;
+        if (memcmp(address, header->body_address, ADDRESS_SIZE) == 0) return CAIRN_OK;
     }
     system->memory_give(system->self, body, header->body_size);
-    return NULL;
+    return CAIRN_CORRUPT;
 }
 
 static int load_body(struct cairn_engine *engine, const struct checkpoint_header *header,
                      uint8_t *body, struct refusal *refusal)
 {
     struct host_system *system = &engine->host.system;
-    int result =
-        checkpoint_decode(&engine->realm, header, body, header->body_size, refusal);
+    int result = checkpoint_decode(&engine->realm, header, body, header->body_size, refusal);
     system->memory_give(system->self, body, header->body_size);
     if (result != CAIRN_OK) return result;
     engine->checkpoint = *header;
@@ -175,8 +184,11 @@ static int load_checkpoint(struct cairn_engine *engine, struct refusal *refusal)
     for (uint32_t attempt = 0; attempt < 2; attempt++) {
         uint32_t newest = valid[1] && (!valid[0] || headers[1].generation > headers[0].generation);
         if (!valid[newest]) break;
-        uint8_t *body = read_body(engine, HOST_FILE_CHECKPOINT_A + newest, &headers[newest]);
-        if (body == NULL) {
+        uint8_t *body = NULL;
+        int result =
+            read_body(engine, HOST_FILE_CHECKPOINT_A + newest, &headers[newest], &body, refusal);
+        if (result == CAIRN_NO_MEMORY) return result;
+        if (result != CAIRN_OK) {
             valid[newest] = false;
             continue;
         }
@@ -244,14 +256,9 @@ static int replay_journal(struct recovering *self, struct refusal *refusal)
         case JOURNAL_SCAN_WANTS:
             journal_scan_give(&self->scan, reader_get(&self->reader, self->scan.wants));
             break;
-        case JOURNAL_SCAN_BATCH:
-            result = replay_batch(self, refusal);
-            break;
-        case JOURNAL_SCAN_DAMAGE:
-            note_damage(&engine->recovery, &self->scan);
-            break;
-        case JOURNAL_SCAN_END:
-            return CAIRN_OK;
+        case JOURNAL_SCAN_BATCH: result = replay_batch(self, refusal); break;
+        case JOURNAL_SCAN_DAMAGE: note_damage(&engine->recovery, &self->scan); break;
+        case JOURNAL_SCAN_END: return CAIRN_OK;
         }
         if (self->reader.failed) {
             return refuse(refusal, CAIRN_STORAGE_FAILED, "read of journal segment",
@@ -273,8 +280,8 @@ static int take_memory(struct recovering *self, struct refusal *refusal)
         replay_init(&self->replay, &engine->realm, &engine->recorder.index, engine->member.slot,
                     &arena);
         for (uint32_t i = 0; i < 2; i++) {
-            self->reader.buffers[i] = arena_take(&arena, 1, engine->journal_limits.segment_bytes,
-                                                 HOST_BLOCK_SIZE);
+            self->reader.buffers[i] =
+                arena_take(&arena, 1, engine->journal_limits.segment_bytes, HOST_BLOCK_SIZE);
             self->reader.segment[i] = UINT64_MAX;
         }
         if (pass == 1) break;
@@ -321,11 +328,9 @@ static void fill_recovery(struct recovering *self, uint64_t started_ns)
         const struct origin *origin = &engine->realm.origins.details[i];
         if (origin->seen <= clock->applied) continue;
         recovery->facts_held += origin->seen - clock->applied;
-        recovery->missing =
-            (struct cairn_dot){clock->slot, clock->incarnation, clock->applied + 1};
+        recovery->missing = (struct cairn_dot){clock->slot, clock->incarnation, clock->applied + 1};
     }
-    recovery->nanoseconds =
-        engine->host.system.monotonic_ns(engine->host.system.self) - started_ns;
+    recovery->nanoseconds = engine->host.system.monotonic_ns(engine->host.system.self) - started_ns;
 }
 
 /* The realm as it is before any record: this member is known, and its last checkpoint's life. */
@@ -334,21 +339,21 @@ static int prepare_realm(struct recovering *self, struct refusal *refusal)
     struct cairn_engine *engine = self->engine;
     int result = load_checkpoint(engine, refusal);
     if (result != CAIRN_OK) return result;
-    result = origins_add_member(&engine->realm.origins, engine->member.slot,
-                                engine->member.public_key);
+    result =
+        origins_add_member(&engine->realm.origins, engine->member.slot, engine->member.public_key);
     if (result != CAIRN_OK) return refuse(refusal, result, "own public key", 0, 0);
     if (engine->checkpoint.generation == 0) return CAIRN_OK;
     self->replay.opened = true;
     self->replay.incarnation = engine->checkpoint.incarnation;
     memcpy(self->replay.head, engine->checkpoint.head, ADDRESS_SIZE);
+    self->replay.head_incarnation = engine->checkpoint.incarnation;
     engine->realm.incarnation = engine->checkpoint.incarnation;
-    engine->realm.own = origins_find(&engine->realm.origins, engine->member.slot,
-                                     engine->checkpoint.incarnation);
+    engine->realm.own =
+        origins_find(&engine->realm.origins, engine->member.slot, engine->checkpoint.incarnation);
     return CAIRN_OK;
 }
 
-int engine_recover(struct cairn_engine *engine, struct journal_tail *tail,
-                   struct refusal *refusal)
+int engine_recover(struct cairn_engine *engine, struct journal_tail *tail, struct refusal *refusal)
 {
     struct recovering self = {.engine = engine};
     struct host_system *system = &engine->host.system;

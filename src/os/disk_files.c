@@ -68,8 +68,8 @@ static int segment_sync(struct disk_files *self, uint32_t segment)
 {
     int file = openat(self->folder, name_of(segment, "", "").text, O_RDWR | O_CLOEXEC);
     if (file < 0) return disk_files_fail(self, segment, "open", errno);
-    int result = fdatasync(file) == 0 ? CAIRN_OK
-                                      : disk_files_fail(self, segment, "fdatasync", errno);
+    int result =
+        fdatasync(file) == 0 ? CAIRN_OK : disk_files_fail(self, segment, "fdatasync", errno);
     close(file);
     return result;
 }
