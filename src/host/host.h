@@ -22,8 +22,8 @@
 /* ---- Journal segments: asynchronous ------------------------------------------------------------
  *
  * A journal is `segment_count` segments of equal size, numbered from 0. One thread at a time
- * submits and waits; wake() may be called from any thread. What can be read after an open is durable: the
- * host syncs what an earlier process wrote and did not live to sync.
+ * submits and waits; wake() may be called from any thread. What can be read after an open is
+ * durable: the host syncs what an earlier process wrote and did not live to sync.
  */
 enum host_request_kind {
     /* Writes, then syncs. Completes when the bytes are durable; two may be in flight, and complete
