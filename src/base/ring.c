@@ -35,7 +35,7 @@ bool ring_take(struct ring *self, struct ring_entry *entry)
         cairn_assert(entry_size <= self->published_seen - read); /* R1 */
         read += entry_size;
         if (kind == RING_SKIP) continue; /* an entry follows: both were published together */
-        atomic_store_explicit(&self->read, read, memory_order_relaxed);
+        atomic_store_explicit(&self->read, read, memory_order_release);
         *entry = (struct ring_entry){place + RING_HEADER_SIZE, size, kind, read};
         return true;
     }
@@ -50,6 +50,6 @@ void ring_release(struct ring *self, uint64_t position)
 
 bool ring_is_empty(const struct ring *self)
 {
-    return atomic_load_explicit(&self->read, memory_order_relaxed) ==
+    return atomic_load_explicit(&self->read, memory_order_acquire) ==
            atomic_load_explicit(&self->published, memory_order_acquire);
 }

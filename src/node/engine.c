@@ -23,6 +23,7 @@
 /* How long a waiter looks before it sleeps: long when the last wait paid, short when not. */
 #define WAIT_SPIN_NS_MIN UINT64_C(5000)
 #define WAIT_SPIN_NS_MAX UINT64_C(200000)
+#define CHECKPOINT_RETRY_NS UINT64_C(100000000) /* after one that failed */
 #define WAIT_LOOKS_A_READING 32u /* looks at the word between two readings of the clock */
 
 int engine_refuse(struct cairn_engine *self, int code, const char *field, uint64_t value,
@@ -256,7 +257,7 @@ static int wait_certified(struct cairn_engine *self, uint32_t incarnation, uint6
         if (self->has_thread) {
             wait_change(self, seen, deadline_ns);
         } else {
-            recorder_turn(recorder, true);
+            recorder_turn_alone(recorder);
         }
     }
 }
@@ -366,7 +367,7 @@ static int open_journal(struct cairn_engine *self, uint64_t prepare_bytes, struc
     journal_start(&recorder->journal, &tail, self->low_water, segment_is_prepared,
                   &self->host.disk);
     engine_plan_checkpoint(self);
-    recorder->low_water_done = self->low_water;
+    atomic_store(&recorder->low_water_done, self->low_water);
     atomic_store(&recorder->low_water, self->low_water);
     atomic_store(&recorder->durable_journal, recorder->journal.durable_position);
     /* Until the incarnation is durable, the recorder's turns run here. */
@@ -402,7 +403,6 @@ static void stop_thread(struct cairn_engine *self)
     if (!self->has_thread) return;
     atomic_store(&self->recorder.stop_requested, 1);
     recorder_kick(&self->recorder);
-    self->host.disk.wake(self->host.disk.self);
     system->thread_join(system->self);
     self->has_thread = false;
 }
@@ -437,7 +437,7 @@ int engine_close(struct cairn_engine *self)
 
 void engine_pump(struct cairn_engine *self)
 {
-    if (self->has_journal && !self->has_thread) recorder_turn(&self->recorder, false);
+    if (self->has_journal && !self->has_thread) (void)recorder_turn(&self->recorder);
 }
 
 static uint64_t kept_bytes(const struct cairn_engine *self)
@@ -476,6 +476,7 @@ static void try_checkpoint(struct cairn_engine *self)
     if (engine_checkpoint(self) == CAIRN_OK) return;
     self->checkpoint_due =
         atomic_load(&self->recorder.durable_journal) + 16 * RECORDER_BATCH_BYTES_MAX;
+    self->checkpoint_retry_ns = now_ns(self) + CHECKPOINT_RETRY_NS;
 }
 
 void engine_take_due_checkpoint(struct cairn_engine *self)
@@ -491,6 +492,7 @@ static bool checkpoint_helps(const struct cairn_engine *self)
 {
     const struct recorder *recorder = &self->recorder;
     if (self->checkpoint_due == UINT64_MAX || !ring_is_full(self)) return false;
+    if (now_ns(self) < self->checkpoint_retry_ns) return false;
     return atomic_load(&recorder->failed) == 0 && atomic_load(&recorder->storage_full) == 0 &&
            (atomic_load(&recorder->durable_journal) > self->checkpoint.position ||
             self->low_water < self->checkpoint.low_water);
@@ -550,27 +552,28 @@ int engine_admit(struct cairn_engine *self, const struct cairn_fact *facts, size
 /*
  * One look of a waiter: takes a turn where there is no thread, spins a little, then sleeps.
  * Spinning saves a wake-up when the answer comes soon, and keeps the journal's thread from a
- * processor when it does not; so the next wait spins longer only if this one ended while it spun.
+ * processor when it does not; so the next wait spins only if this one was short.
  */
 static void wait_step(struct cairn_engine *self, uint32_t seen, uint64_t start_ns,
                       uint64_t deadline_ns)
 {
     if (!self->has_thread) {
-        recorder_turn(&self->recorder, true);
+        recorder_turn_alone(&self->recorder);
         return;
     }
+    if (recorder_help(&self->recorder)) return;
     for (uint32_t i = 0; i < WAIT_LOOKS_A_READING; i++) {
         if (atomic_load_explicit(&self->recorder.change, memory_order_relaxed) != seen) return;
         processor_relax();
     }
     if (now_ns(self) - start_ns < self->wait_spin_ns) return;
-    self->wait_spin_ns = WAIT_SPIN_NS_MIN;
     wait_change(self, seen, deadline_ns);
 }
 
 static void wait_ended(struct cairn_engine *self, uint64_t start_ns)
 {
-    if (now_ns(self) - start_ns < self->wait_spin_ns) self->wait_spin_ns = WAIT_SPIN_NS_MAX;
+    bool pays = now_ns(self) - start_ns < WAIT_SPIN_NS_MAX;
+    self->wait_spin_ns = pays ? WAIT_SPIN_NS_MAX : WAIT_SPIN_NS_MIN;
 }
 
 int engine_wait(struct cairn_engine *self, uint64_t position, uint32_t timeout_ms)

@@ -32,8 +32,9 @@ struct cairn_engine {
     struct journal_limits journal_limits;
     uint64_t staging_bytes;
     uint64_t certificates_max;
-    uint64_t admit_margin; /* prepared bytes below which admission is refused */
-    uint64_t wait_spin_ns; /* how long the next wait looks before it sleeps */
+    uint64_t admit_margin;        /* prepared bytes below which admission is refused */
+    uint64_t checkpoint_retry_ns; /* no attempt before, after one that failed */
+    uint64_t wait_spin_ns;        /* how long the next wait looks before it sleeps */
     bool has_journal;
     bool has_thread;
     bool realtime;

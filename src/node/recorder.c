@@ -146,6 +146,7 @@ static void submit(struct recorder *self, const struct journal_outbox *outbox)
     for (uint32_t i = 0; i < outbox->count; i++) {
         const struct journal_action *action = &outbox->actions[i];
         bool is_write = action->kind == JOURNAL_WRITE;
+        if (!is_write) self->preparing++;
         requests[i] = (struct host_request){.offset = action->offset,
                                             .bytes = is_write ? action->bytes : NULL,
                                             .size = is_write ? action->size : 0,
@@ -172,6 +173,7 @@ static void completed(struct recorder *self, const struct host_completion *compl
         event.buffer = completion->token;
     } else {
         event.kind = JOURNAL_PREPARED;
+        self->preparing--;
         event.segment = completion->token - JOURNAL_BUFFERS;
     }
     step(self, &event);
@@ -208,6 +210,7 @@ static void cut(struct recorder *self)
     uint8_t bytes[CERTIFICATE_SIZE_MAX];
     uint64_t position;
     certifier_cut(&self->certifier, &certificate);
+    atomic_store_explicit(&self->uncertified, 0, memory_order_relaxed);
     uint32_t size = certificate_encode(&certificate, bytes);
     memcpy(append(self, RECORD_CERTIFICATE, size, &position), bytes, size);
     certificate_index_add(&self->index, &certificate, position);
@@ -244,7 +247,10 @@ static void take_entry(struct recorder *self, const struct ring_entry *entry)
     if (own && certifier_is_full(&self->certifier)) cut(self);
     uint8_t *payload = append(self, (uint16_t)entry->kind, entry->size, &position);
     memcpy(payload, entry->body, entry->size);
-    if (own) certifier_add(&self->certifier, payload, entry->size, self->turn_ns);
+    if (own) {
+        certifier_add(&self->certifier, payload, entry->size, self->turn_ns);
+        atomic_store_explicit(&self->uncertified, 1, memory_order_relaxed);
+    }
     index_entry(self, entry, position);
 }
 
@@ -291,22 +297,23 @@ static void take_low_water(struct recorder *self)
 {
     uint64_t low_water = atomic_load_explicit(&self->low_water, memory_order_acquire);
     bool retry = self->journal.storage_full && self->turn_ns >= self->retry_ns;
-    if (low_water <= self->low_water_done && !retry) return;
+    if (low_water <= atomic_load_explicit(&self->low_water_done, memory_order_relaxed) && !retry) {
+        return;
+    }
     self->retry_ns = self->turn_ns + (uint64_t)STORAGE_RETRY_NS;
-    self->low_water_done = low_water;
+    atomic_store_explicit(&self->low_water_done, low_water, memory_order_relaxed);
     struct journal_event event = {.kind = JOURNAL_LOW_WATER, .position = low_water};
     step(self, &event);
 }
 
-/* ---- Turns --------------------------------------------------------------------------------- */
+/* ---- Resting ---------------------------------------------------------------------------------- */
 
 static bool has_request(struct recorder *self)
 {
     if (!ring_is_empty(&self->ring)) return true;
     if (atomic_load_explicit(&self->stop_requested, memory_order_relaxed) != 0) return true;
-    if (atomic_load_explicit(&self->low_water, memory_order_relaxed) > self->low_water_done) {
-        return true;
-    }
+    uint64_t done = atomic_load_explicit(&self->low_water_done, memory_order_relaxed);
+    if (atomic_load_explicit(&self->low_water, memory_order_relaxed) > done) return true;
     return atomic_load_explicit(&self->cut_requested, memory_order_relaxed) != 0;
 }
 
@@ -334,34 +341,68 @@ static uint32_t collect(struct recorder *self, int64_t timeout_ns)
     return count;
 }
 
-/* Can a new request be acted on now? Not while all writes are out and the batch is full. */
+/* Is anything on its way to the disk? Then only the disk's wait hears of it. */
+static bool is_out(const struct recorder *self)
+{
+    return self->journal.in_flight > 0 || self->preparing > 0;
+}
+
+/* Can a new request be acted on now? Not while all writes are out, or the batch is full. */
 static bool can_act(struct recorder *self)
 {
     return self->journal.in_flight < JOURNAL_WRITES_IN_FLIGHT && open_has_room(self);
 }
 
-/* Waits for a completion, a request or the next certificate's time (N3). */
-static void rest(struct recorder *self)
+/* Waits for a completion, a request, or the next certificate's time (N3). */
+static void rest_on_disk(struct recorder *self)
 {
     if (!can_act(self)) {
         /* Only a completion helps, but what is staged meanwhile can go into the open batch. */
         (void)collect(self, open_has_room(self) ? DRAIN_INTERVAL_NS : STORAGE_RETRY_NS);
         return;
     }
-    uint64_t until = now(self) + RECORDER_SPIN_NS;
-    do {
-        if (collect(self, 0) > 0 || has_request(self)) return;
-    } while (now(self) < until);
-    atomic_store_explicit(&self->sleeping, 1, memory_order_relaxed);
+    atomic_store_explicit(&self->sleeping, RECORDER_ON_DISK, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!has_request(self)) {
-        self->turn_ns = now(self);
-        (void)collect(self, sleep_ns(self));
-    }
-    atomic_store_explicit(&self->sleeping, 0, memory_order_relaxed);
+    if (!has_request(self)) (void)collect(self, sleep_ns(self));
+    atomic_store_explicit(&self->sleeping, RECORDER_AWAKE, memory_order_relaxed);
 }
 
-void recorder_turn(struct recorder *self, bool wait)
+/*
+ * Nothing is out: sleeps without holding the turn, so that the owner may take it (N4). What the owner
+ * may have taken in since the timeout was chosen wants its certificate in time, so then the sleep is
+ * short.
+ */
+static void rest_on_bell(struct recorder *self, int64_t timeout_ns)
+{
+    struct host_system *system = &self->host->system;
+    uint32_t seen = atomic_load_explicit(&self->bell, memory_order_relaxed);
+    atomic_store_explicit(&self->sleeping, RECORDER_ON_BELL, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    bool request = has_request(self);
+    bool taken = atomic_load_explicit(&self->turn_taken, memory_order_acquire) != 0;
+    bool uncertified = atomic_load_explicit(&self->uncertified, memory_order_relaxed) != 0;
+    if ((taken || uncertified) && (timeout_ns < 0 || timeout_ns > CERTIFIER_INTERVAL_NS)) {
+        timeout_ns = CERTIFIER_INTERVAL_NS;
+    }
+    /* A request while the owner has the turn is the owner's to see to. */
+    if (!request || taken) system->word_wait(system->self, &self->bell, seen, timeout_ns);
+    atomic_store_explicit(&self->sleeping, RECORDER_AWAKE, memory_order_relaxed);
+}
+
+void recorder_wake(struct recorder *self)
+{
+    struct host_system *system = &self->host->system;
+    if (atomic_load_explicit(&self->sleeping, memory_order_relaxed) == RECORDER_ON_DISK) {
+        self->host->disk.wake(self->host->disk.self);
+        return;
+    }
+    atomic_fetch_add_explicit(&self->bell, 1, memory_order_relaxed);
+    system->word_wake(system->self, &self->bell);
+}
+
+/* ---- Turns ----------------------------------------------------------------------------------- */
+
+bool recorder_turn(struct recorder *self)
 {
     (void)collect(self, 0);
     self->turn_ns = now(self);
@@ -378,7 +419,12 @@ void recorder_turn(struct recorder *self, bool wait)
         flush(self);
     } while (self->journal.in_flight != in_flight);
     worked |= publish(self);
-    if (wait && !worked) rest(self);
+    return worked;
+}
+
+void recorder_turn_alone(struct recorder *self)
+{
+    if (!recorder_turn(self)) (void)collect(self, DRAIN_INTERVAL_NS);
 }
 
 void recorder_settle(struct recorder *self)
@@ -389,19 +435,65 @@ void recorder_settle(struct recorder *self)
     (void)publish(self);
 }
 
+static bool take_turn(struct recorder *self)
+{
+    uint32_t expected = 0;
+    return atomic_compare_exchange_strong_explicit(&self->turn_taken, &expected, 1,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+static void leave_turn(struct recorder *self)
+{
+    atomic_store_explicit(&self->turn_taken, 0, memory_order_release);
+}
+
+bool recorder_help(struct recorder *self)
+{
+    if (!take_turn(self)) return false;
+    uint64_t consumed = atomic_load_explicit(&self->ring.consumed, memory_order_relaxed);
+    bool small = self->ring.staged - consumed <= RECORDER_HELP_BYTES_MAX;
+    bool helps = small && !is_out(self) && !ring_is_empty(&self->ring);
+    if (helps) {
+        (void)recorder_turn(self);
+        recorder_settle(self);
+    }
+    bool out = is_out(self);
+    leave_turn(self);
+    if (out) recorder_wake(self); /* the thread waits for what is out: a segment */
+    return helps;
+}
+
 static bool is_drained(struct recorder *self)
 {
     return ring_is_empty(&self->ring) && certifier_is_empty(&self->certifier) &&
            !self->open_has_records && journal_is_idle(&self->journal) && self->flight_count == 0;
 }
 
+static bool is_at_end(struct recorder *self)
+{
+    if (atomic_load_explicit(&self->abandon_requested, memory_order_acquire) != 0) return true;
+    if (atomic_load_explicit(&self->stop_requested, memory_order_acquire) == 0) return false;
+    return is_drained(self) || self->journal.failed;
+}
+
 void recorder_run(void *argument)
 {
     struct recorder *self = argument;
-    while (atomic_load_explicit(&self->abandon_requested, memory_order_acquire) == 0 &&
-           (atomic_load_explicit(&self->stop_requested, memory_order_acquire) == 0 ||
-            (!is_drained(self) && !self->journal.failed))) {
-        recorder_turn(self, true);
+    bool at_end = false;
+    while (!at_end) {
+        if (!take_turn(self)) {
+            rest_on_bell(self, CERTIFIER_INTERVAL_NS);
+            continue;
+        }
+        bool worked = recorder_turn(self);
+        at_end = is_at_end(self);
+        bool done = !worked && !at_end;
+        bool idle = done && !is_out(self);
+        /* What came while it rested is seen to by the next turn, before it is idle. */
+        if (done && !idle) rest_on_disk(self);
+        int64_t timeout_ns = idle ? sleep_ns(self) : 0;
+        if (at_end) recorder_settle(self);
+        leave_turn(self);
+        if (idle) rest_on_bell(self, timeout_ns);
     }
-    recorder_settle(self);
 }

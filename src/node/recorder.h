@@ -9,6 +9,8 @@
  *
  *   N1  durable_ring only grows, and passes an entry only after the batch with it was synced
  *   N2  a certificate is published only after it was synced
+ *   N4  whoever takes a turn holds `turn_taken`, so the disk has one user at a time. The owner lets go
+ *       of it only with no write on its way
  *   N3  the recorder sleeps only with an empty ring and no request: it says that it sleeps, then
  *       looks again; who stages publishes, then looks whether it sleeps (Dekker's order)
  */
@@ -29,8 +31,17 @@
 
 #define RECORDER_BATCH_BYTES_MAX (1024u * 1024u)
 #define RECORDER_FLIGHTS_MAX (JOURNAL_BUFFERS + 1u)
-/* How long an idle recorder looks around before it sleeps: less than a wake-up costs. */
-#define RECORDER_SPIN_NS UINT64_C(50000)
+/*
+ * The owner writes what it waits for itself when it is no more than this: one small write, which the
+ * host does in place, instead of two wake-ups and a write.
+ */
+#define RECORDER_HELP_BYTES_MAX (UINT64_C(48) << 10)
+
+enum recorder_sleep {
+    RECORDER_AWAKE = 0,
+    RECORDER_ON_DISK = 1, /* in the disk's wait, with the turn */
+    RECORDER_ON_BELL = 2, /* on the word `bell`, without it */
+};
 
 /* What becomes durable with a batch. */
 struct flight {
@@ -53,9 +64,9 @@ struct recorder {
     struct flight flights[RECORDER_FLIGHTS_MAX];
     uint32_t flight_first;
     uint32_t flight_count;
-    uint64_t low_water_done;
-    uint64_t turn_ns;  /* monotonic time of this turn */
-    uint64_t retry_ns; /* when a full disk is asked again */
+    uint32_t preparing; /* segments asked for */
+    uint64_t turn_ns;   /* monotonic time of this turn */
+    uint64_t retry_ns;  /* when a full disk is asked again */
 
     /* Published to the owner and to any thread. */
     CACHE_ALIGNED _Atomic uint64_t durable_ring;
@@ -74,12 +85,16 @@ struct recorder {
     _Atomic uint64_t certified_link[ADDRESS_SIZE / 8];
 
     /* Requests of the owner. */
-    CACHE_ALIGNED _Atomic uint32_t sleeping;
+    CACHE_ALIGNED _Atomic uint32_t sleeping; /* enum recorder_sleep */
+    _Atomic uint32_t bell;                   /* grows with each wake-up on the bell */
+    _Atomic uint32_t turn_taken;             /* N4 */
+    _Atomic uint32_t uncertified;            /* the certifier holds facts */
     _Atomic uint32_t waiters;
     _Atomic uint32_t cut_requested;
     _Atomic uint32_t stop_requested;
     _Atomic uint32_t abandon_requested;
     _Atomic uint64_t low_water;
+    _Atomic uint64_t low_water_done;
 };
 
 /* What is durable, as one consistent picture. */
@@ -94,8 +109,17 @@ struct recorder_durable {
 void recorder_init(struct recorder *self, struct host *host, const struct journal_limits *limits,
                    uint64_t staging_bytes, uint64_t certificates_max, struct arena *arena);
 
-/* One turn. `wait`: may sleep until there is something to do. */
-void recorder_turn(struct recorder *self, bool wait);
+/* One turn, never sleeping. True: something was done. */
+bool recorder_turn(struct recorder *self);
+/* A turn in a host without threads: waits a little for the disk when there is nothing to do. */
+void recorder_turn_alone(struct recorder *self);
+/*
+ * Owner, beside the thread: takes a turn in its place if the thread is idle and little is staged,
+ * and returns when that is written. False: the thread is at it.
+ */
+CHECKED bool recorder_help(struct recorder *self);
+/* Wakes the thread wherever it sleeps. */
+COLD void recorder_wake(struct recorder *self);
 /*
  * The journal's thread: turns until stop is requested and everything staged is durable, or until
  * abandon is requested. Nothing is on its way to the disk when it returns.
@@ -109,7 +133,7 @@ HOT_INLINE void recorder_kick(struct recorder *self)
 {
     atomic_thread_fence(memory_order_seq_cst);
     if (UNLIKELY(atomic_load_explicit(&self->sleeping, memory_order_relaxed) != 0)) {
-        self->host->disk.wake(self->host->disk.self);
+        recorder_wake(self);
     }
 }
 
