@@ -227,7 +227,7 @@ struct cairn_recovery {
     uint64_t bytes_read;
     uint64_t nanoseconds;
     uint64_t torn_bytes;       /* never acknowledged; cut */
-    uint64_t damaged_batches;  /* were acknowledged; reported, not cut */
+    uint64_t damaged_ranges;   /* were acknowledged; reported, not cut */
     uint64_t damaged_from;     /* first damaged journal position */
     uint64_t damaged_to;       /* end of the last damaged range */
     uint64_t certificates_bad; /* did not match their facts or their signature */
@@ -262,7 +262,11 @@ struct cairn_import {
     uint64_t applied;   /* facts applied now, of this bundle and of waiting ones it released */
     uint64_t duplicate; /* facts of this bundle that were here already */
     uint64_t waiting;   /* facts of this bundle that wait for others */
-    struct cairn_dot missing; /* a dot that the bundle waits for, when `waiting` is not 0 */
+    struct cairn_dot missing; /* a dot that the bundle waits for; all 0: none, see `blocked`, or it
+                                 waits for the wall clock */
+    int32_t blocked; /* why what waits could not go on: OK, BUSY, FULL, EQUIVOCATION (of a bundle
+                          that waited), STORAGE_FAILED */
+    uint32_t reserved;
 };
 
 typedef struct cairn_engine cairn_engine;
@@ -272,7 +276,8 @@ typedef struct cairn_engine cairn_engine;
 /*
  * Opens an engine: recovers the folder, begins a new incarnation (durable before this returns).
  * Ownership: *engine is the caller's, to give back with cairn_close(); NULL after a failure.
- * Errors: LOCKED, FOREIGN, CORRUPT, NO_MEMORY, STORAGE_FULL, STORAGE_FAILED, INVALID_ARGUMENT;
+ * Errors: LOCKED, FOREIGN, NOT_FOUND, CORRUPT, NO_MEMORY, FULL (the folder holds more than the
+ * limits allow), STORAGE_FULL, STORAGE_FAILED, SYSTEM, TOO_LARGE, INVALID_ARGUMENT;
  * their text is written to `message` (size CAIRN_ERROR_MESSAGE_SIZE_MAX, may be NULL).
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_open(const struct cairn_options *options,
@@ -281,7 +286,7 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_open(const struct cairn_options *options,
 /* Makes everything admitted durable (up to ten seconds), then frees the engine. NULL is allowed. */
 CAIRN_PUBLIC int cairn_close(cairn_engine *engine);
 
-/* What an engine with these options would use. Errors: INVALID_ARGUMENT. */
+/* What an engine with these options would use. Errors: INVALID_ARGUMENT, TOO_LARGE, NO_MEMORY. */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_plan(const struct cairn_options *options,
                                           struct cairn_plan *plan, char *message);
 
@@ -384,10 +389,11 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_export(cairn_engine *engine, uint64_t *curs
 
 /*
  * Takes one bundle of any member: checks every byte, then applies what can be applied and lets the
- * rest wait. The same bundle twice counts once. Errors: NOT_CANONICAL, BAD_SIGNATURE,
- * BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, EQUIVOCATION, FOREIGN,
- * FULL, TOO_LARGE, BUSY (full pending buffer or staging ring), STORAGE_FULL, STORAGE_FAILED. It may
- * wait for the disk: for room in the staging ring, and for a checkpoint that is due.
+ * rest wait: it goes on with the next import, or cairn_status(). The same bundle twice counts
+ * once. Errors: NOT_CANONICAL, BAD_SIGNATURE, BAD_CERTIFICATE, UNKNOWN_MEMBER, UNKNOWN_SPACE,
+ * WRONG_TYPE, NEGATIVE, EQUIVOCATION, FOREIGN, FULL, TOO_LARGE, BUSY (full pending buffer or
+ * staging ring), STORAGE_FULL, STORAGE_FAILED. It may wait for the disk: for room in the staging
+ * ring, and for a checkpoint that is due.
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_import(cairn_engine *engine, const void *bundle, size_t size,
                                             struct cairn_import *result);

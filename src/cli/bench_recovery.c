@@ -101,7 +101,7 @@ static int check_recovered(const struct recovery *self)
     const struct cairn_recovery *last = &self->last;
     uint64_t wanted = self->facts + self->world.imported;
     if (last->facts_applied == wanted && last->facts_from_checkpoint == 0 &&
-        last->facts_held == 0 && last->damaged_batches == 0 && last->certificates_bad == 0 &&
+        last->facts_held == 0 && last->damaged_ranges == 0 && last->certificates_bad == 0 &&
         last->certificates_verified > 0)
         return 0;
     return bench_failed(
@@ -110,7 +110,7 @@ static int check_recovered(const struct recovery *self)
         (unsigned long long)last->facts_applied, (unsigned long long)wanted,
         (unsigned long long)last->facts_from_checkpoint, (unsigned long long)last->facts_held,
         (unsigned long long)last->certificates_verified, (unsigned long long)last->certificates_bad,
-        (unsigned long long)last->damaged_batches);
+        (unsigned long long)last->damaged_ranges);
 }
 
 static int open_cold(struct recovery *self)

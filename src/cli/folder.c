@@ -29,7 +29,7 @@ static void say_damage(const cairn_engine *engine)
     char to[TEXT_NUMBER_SIZE];
     char held[TEXT_NUMBER_SIZE];
     cairn_recovered(engine, &recovery);
-    if (recovery.damaged_batches != 0) {
+    if (recovery.damaged_ranges != 0) {
         say("warning: damage in the journal between positions %s and %s; what was lost must be "
             "imported from another member ('cairn inspect' shows the ranges)",
             text_number(recovery.damaged_from, from), text_number(recovery.damaged_to, to));

@@ -180,6 +180,37 @@ void fact_run_clear(struct fact_run *self)
     self->first = 0;
     self->count = 0;
     self->size = 0;
+    self->stop_count = 0;
+}
+
+void fact_run_stop(struct fact_run *self)
+{
+    uint32_t stops = self->stop_count;
+    bool again = self->count == 0 || (stops > 0 && self->stop_counts[stops - 1] == self->count);
+    if (again || stops == FACT_RUN_STOPS_MAX) return;
+    self->stop_counts[stops] = self->count;
+    self->stop_sizes[stops] = self->size;
+    self->stop_count++;
+}
+
+uint32_t fact_run_take(struct fact_run *self, uint8_t root[ADDRESS_SIZE], uint32_t *size)
+{
+    uint32_t count = self->stop_count > 0 ? self->stop_counts[0] : self->count;
+    *size = self->stop_count > 0 ? self->stop_sizes[0] : self->size;
+    cairn_assert(count > 0 && count <= self->count);
+    merkle_root(self->ids, count, root);
+    self->first += count;
+    self->count -= count;
+    self->size -= *size;
+    memmove(self->ids, self->ids + (uint64_t)count * ADDRESS_SIZE,
+            (size_t)self->count * ADDRESS_SIZE);
+    for (uint32_t i = 1; i < self->stop_count; i++) {
+        self->stop_counts[i - 1] = self->stop_counts[i] - count;
+        self->stop_sizes[i - 1] = self->stop_sizes[i] - *size;
+    }
+    if (self->stop_count > 0) self->stop_count--;
+    if (self->count == 0) fact_run_clear(self);
+    return count;
 }
 
 bool fact_run_add(struct fact_run *self, const uint8_t *const *facts, const uint32_t *sizes,

@@ -87,6 +87,8 @@ void certificates_sign(struct certificate *const *certificates, uint32_t count,
 CHECKED bool certificate_verify(const struct certificate *certificate,
                                 const uint8_t public_key[SIGNATURE_PUBLIC_KEY_SIZE]);
 
+#define FACT_RUN_STOPS_MAX 8u
+
 /*
  * A run of facts of one origin, collected towards a certificate: their ids in order.
  */
@@ -95,6 +97,11 @@ struct fact_run {
     uint32_t count;
     uint32_t size; /* bytes of the facts */
     uint8_t *ids;  /* CERTIFICATE_FACTS_MAX + 1 ids */
+    /* Where the run may have been cut before, by a certificate that damage took: counts and sizes
+     * up to there. A run that is being collected has none. */
+    uint32_t stop_count;
+    uint32_t stop_counts[FACT_RUN_STOPS_MAX];
+    uint32_t stop_sizes[FACT_RUN_STOPS_MAX];
 };
 
 #define FACT_RUN_IDS_BYTES ((uint64_t)(CERTIFICATE_FACTS_MAX + 1u) * ADDRESS_SIZE)
@@ -106,6 +113,10 @@ struct fact_run {
 CHECKED bool fact_run_add(struct fact_run *self, const uint8_t *const *facts, const uint32_t *sizes,
                           uint32_t count);
 void fact_run_clear(struct fact_run *self);
+/* Notes a stop behind the last fact. */
+void fact_run_stop(struct fact_run *self);
+/* Takes the facts up to the first stop, or all, out of the run; fills their root and size. */
+uint32_t fact_run_take(struct fact_run *self, uint8_t root[ADDRESS_SIZE], uint32_t *size);
 /* The Merkle root; overwrites the ids. Precondition: the run is not empty. */
 void fact_run_root(struct fact_run *self, uint8_t root[ADDRESS_SIZE]);
 

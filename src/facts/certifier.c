@@ -70,13 +70,10 @@ void certifier_cut(struct certifier *self, struct certificate *certificate)
     certificate->slot = self->slot;
     certificate->incarnation = self->incarnation;
     certificate->first = self->run.first;
-    certificate->count = self->run.count;
-    certificate->facts_size = self->run.size;
     memcpy(certificate->cluster_id, self->cluster_id, CAIRN_CLUSTER_ID_SIZE);
     memcpy(certificate->previous, self->link, ADDRESS_SIZE); /* K2 */
-    fact_run_root(&self->run, certificate->root);
+    certificate->count = fact_run_take(&self->run, certificate->root, &certificate->facts_size);
     certificate_set_link(certificate);
     certificate_sign(certificate, &self->key);
     memcpy(self->link, certificate->link, ADDRESS_SIZE);
-    fact_run_clear(&self->run); /* K1, K3 */
 }

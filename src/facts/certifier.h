@@ -5,7 +5,9 @@
  *
  *   K1  certificates of an incarnation are dense: each begins where the one before ended
  *   K2  each names the link of the one before; the first, that of the predecessor's last
- *   K3  a certificate is cut once; recovery continues behind what the journal holds
+ *   K3  a certificate is cut once; recovery continues behind what the journal holds, and stops
+ *       where damage may have taken a certificate: link and signature are deterministic, so the
+ *       same facts get the same certificate again
  */
 #ifndef CAIRN_FACTS_CERTIFIER_H
 #define CAIRN_FACTS_CERTIFIER_H
@@ -55,7 +57,7 @@ bool certifier_is_empty(const struct certifier *self);
 /* Is it time to cut? */
 bool certifier_is_due(const struct certifier *self, uint64_t now_ns);
 
-/* Cuts and signs the certificate of all that was added. Precondition: not empty. */
+/* Cuts and signs the certificate of what was added, up to a stop. Precondition: not empty. */
 void certifier_cut(struct certifier *self, struct certificate *certificate);
 
 #endif

@@ -25,6 +25,13 @@ void replay_batch_end(struct replay *self)
     self->group_run = NULL;
 }
 
+void replay_damage(struct replay *self)
+{
+    replay_batch_end(self);
+    for (uint32_t i = 0; i < self->run_count; i++)
+        fact_run_stop(&self->runs[i].run);
+}
+
 static struct replay_run *find_run(struct replay *self, uint32_t slot, uint32_t incarnation)
 {
     for (uint32_t i = 0; i < self->run_count; i++) {
@@ -157,6 +164,9 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     }
     /* Own incarnations begin over gaps: those facts were admitted without the rest. */
     bool gap = fact.dot.slot != self->slot && has_gap_before(&realm->origins, &fact);
+    /* Its request was answered, whether it is applied now or when import mends the gap. */
+    bool own_request = fact.dot.slot == self->slot && fact.idempotency_key != NULL;
+    if (own_request) realm_remember(realm, &fact);
     if (fact.dot.sequence != clock->applied + 1 || gap || !dependencies_seen(realm, &fact)) {
         self->held++; /* Y2 */
         return CAIRN_OK;
@@ -171,9 +181,6 @@ static int replay_fact(struct replay *self, const uint8_t *payload, uint32_t siz
     }
     realm_apply_effects(realm, &fact, spaces);
     clock->applied = fact.dot.sequence;
-    if (fact.dot.slot == self->slot && fact.idempotency_key != NULL) {
-        realm_remember(realm, &fact);
-    }
     self->applied++;
     return CAIRN_OK;
 }
@@ -186,11 +193,6 @@ static bool covers(const struct certificate *certificate, struct replay_run *run
     if (run->run.first != certificate->first) return false;
     fact_run_root(&run->run, root);
     return memcmp(root, certificate->root, ADDRESS_SIZE) == 0;
-}
-
-static void certificate_is_bad(struct replay *self, uint64_t position)
-{
-    if (self->certificates_bad++ == 0) self->bad_position = position;
 }
 
 /* An own certificate that came back by import stands behind those of later incarnations. */
@@ -238,7 +240,7 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
     if (run != NULL) remove_run(self, run);
     struct origin *origin = &origins->details[index];
     if (!is_signed || (!partial && !whole)) {
-        certificate_is_bad(self, position); /* Y3 */
+        self->certificates_bad++; /* Y3 */
         return CAIRN_OK;
     }
     if (origin->seen < certificate_last(&certificate)) {
@@ -315,7 +317,6 @@ static int replay_member(struct replay *self, const uint8_t *payload, uint32_t s
 int replay_record(struct replay *self, uint16_t kind, const uint8_t *payload, uint32_t size,
                   uint64_t position, struct refusal *refusal)
 {
-    self->closed = kind == RECORD_CLOSE;
     switch (kind) {
     case RECORD_FACT: return replay_fact(self, payload, size, position, refusal);
     case RECORD_CERTIFICATE: return replay_certificate(self, payload, size, position, refusal);

@@ -7,8 +7,8 @@
  *   Y1  what was in the checkpoint is passed over: nothing is applied twice
  *   Y2  behind damage, a fact whose predecessor or dependency is missing is not applied but
  *       counted (held); it comes again by import
- *   Y3  a certificate that does not match its facts is counted and its bytes' position told;
- *       facts before it stay, since the journal's own checksum held
+ *   Y3  a certificate that does not match its facts is counted; facts before it stay, since the
+ *       journal's own checksum held
  */
 #ifndef CAIRN_FACTS_REPLAY_H
 #define CAIRN_FACTS_REPLAY_H
@@ -43,7 +43,6 @@ struct replay {
     /* What was found of this member. */
     uint32_t slot;
     bool opened;                /* an OPEN record, or a checkpoint, named an incarnation */
-    bool closed;                /* the last record was CLOSE */
     uint32_t incarnation;       /* the last one */
     uint8_t head[ADDRESS_SIZE]; /* link of the last own certificate */
     uint32_t head_incarnation;  /* of that certificate, or of the life that begins behind it */
@@ -55,7 +54,6 @@ struct replay {
     uint64_t certificates_verified;
     uint64_t certificates_partial; /* signature verified; some facts before checkpoint or damaged */
     uint64_t certificates_bad;     /* Y3 */
-    uint64_t bad_position;         /* of the first */
 };
 
 /* Room for the ids of all runs; from memory that lives as long as recovery does. */
@@ -68,6 +66,11 @@ void replay_init(struct replay *self, struct realm *realm, struct certificate_in
  */
 CHECKED int replay_record(struct replay *self, uint16_t kind, const uint8_t *payload, uint32_t size,
                           uint64_t position, struct refusal *refusal);
+/*
+ * Damage lies here. It may have taken own certificates: those that end runs which are not broken
+ * ended them here, so the run must not be certified beyond (K3).
+ */
+void replay_damage(struct replay *self);
 /* Hashes what was collected; call at the end of each batch. */
 void replay_batch_end(struct replay *self);
 

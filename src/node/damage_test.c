@@ -129,7 +129,7 @@ static void damage_batches(uint32_t first, uint32_t last)
     }
     world_open(&world, node);
     const struct cairn_recovery *recovery = &node->node.engine->recovery;
-    world_check(&world, recovery->damaged_batches == 1);
+    world_check(&world, recovery->damaged_ranges == 1);
     world_check(&world, recovery->damaged_from == batches[first].position);
     world_check(&world, recovery->damaged_to == batches[last].next);
     held_in_all += recovery->facts_held;
@@ -144,7 +144,7 @@ static void damage_batches(uint32_t first, uint32_t last)
             world_crash(&world, node);
         }
         world_open(&world, node);
-        world_check(&world, node->node.engine->recovery.damaged_batches == 1);
+        world_check(&world, node->node.engine->recovery.damaged_ranges == 1);
         world_check(&world, node->node.engine->recovery.facts_held == 0);
         for (uint32_t j = 0; j < world.life_count; j++) {
             const struct world_life *life = &world.lives[j];
@@ -212,7 +212,8 @@ static void make_checkpoints(void)
     world_init(&world, 31, 1, SEGMENTS);
     world_open(&world, node);
     for (uint32_t i = 0; i < 3; i++) {
-        for (uint32_t j = 0; j < 4; j++) (void)world_admit(&world, node, 12);
+        for (uint32_t j = 0; j < 4; j++)
+            (void)world_admit(&world, node, 12);
         assert_int_equal(world_checkpoint(&world, node), CAIRN_OK);
     }
     (void)world_admit(&world, node, 12);
@@ -245,8 +246,8 @@ static void test_one_checkpoint(void **state)
         world.seed = at;
         world_open(&world, node);
         world_check(&world, node->node.engine->checkpoint.generation == (newest ? 2 : 3));
-        world_check(&world, world_life_count_at(&world, node, &world.lives[0]) ==
-                                world.lives[0].count);
+        world_check(&world,
+                    world_life_count_at(&world, node, &world.lives[0]) == world.lives[0].count);
         /* The next ones take the damaged one's place. */
         world_check(&world, world_checkpoint(&world, node) == CAIRN_OK);
         world_check(&world, world_checkpoint(&world, node) == CAIRN_OK);
@@ -271,8 +272,11 @@ static void test_both_checkpoints(void **state)
                                             : CHECKPOINT_BODY_OFFSET + prng_below(&prng, body);
             sim_disk_rot_file(&node->node.disk, file, at, 0x40);
         }
-        assert_int_equal(test_node_open(&node->node), CAIRN_CORRUPT);
-        assert_int_equal(node->node.refusal.code, CAIRN_CORRUPT);
+        /* The journal still begins at 0, so it holds all that they held. */
+        world_open(&world, node);
+        world_check(&world, node->node.engine->checkpoint.generation == 0);
+        world_check(&world,
+                    world_life_count_at(&world, node, &world.lives[0]) == world.lives[0].count);
         world_free(&world);
     }
 }
@@ -334,12 +338,9 @@ static void test_member_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_batch),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_one_checkpoint),
-        cmocka_unit_test(test_both_checkpoints),
-        cmocka_unit_test(test_foreign_checkpoint),
-        cmocka_unit_test(test_member_file),
+        cmocka_unit_test(test_each_batch),         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_one_checkpoint),     cmocka_unit_test(test_both_checkpoints),
+        cmocka_unit_test(test_foreign_checkpoint), cmocka_unit_test(test_member_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,6 +127,14 @@ int engine_check_ring(const struct cairn_engine *self, struct refusal *refusal)
     /* Checkpoints pin three quarters of the ring at most; the last one must let admission go on,
      * though only whole segments are freed. */
     uint64_t least = 4 * (self->admit_margin + 2 * limits->segment_bytes);
+    /* What is kept prepared ahead must suffice for admission, or it would wait for ever. */
+    uint64_t ahead = JOURNAL_SEGMENTS_AHEAD * (limits->segment_bytes - limits->batch_bytes_max);
+    if (self->admit_margin > ahead) {
+        return refuse(refusal, CAIRN_TOO_LARGE,
+                      "bytes that admission keeps free: twice staging_bytes and 3 MiB (raise "
+                      "segment_bytes or lower staging_bytes)",
+                      self->admit_margin, ahead);
+    }
     if (ring >= least) return CAIRN_OK;
     return refuse(refusal, CAIRN_INVALID_ARGUMENT,
                   "bytes of the journal ring (too few for its segments and staging_bytes)", ring,
@@ -409,8 +417,6 @@ static void stop_thread(struct cairn_engine *self)
 
 void engine_abandon(struct cairn_engine *self)
 {
-    /* A recorder that cannot finish must not be waited for: it leaves at the next turn. */
-    if (self->has_thread) atomic_store(&self->recorder.abandon_requested, 1);
     stop_thread(self);
     if (self->has_journal && self->memory != NULL) recorder_settle(&self->recorder);
     give_memory(self);

@@ -42,7 +42,6 @@ struct cairn_engine {
     uint64_t low_water;                  /* of the checkpoint before it */
     uint64_t checkpoint_due; /* journal position from which admission takes a checkpoint first */
     struct cairn_recovery recovery;
-    uint64_t facts_at_open;
     uint8_t *scratch; /* one largest batch, block-aligned: export, checkpoints */
     void *memory;
     uint64_t memory_bytes;
@@ -86,6 +85,8 @@ CHECKED int engine_export(struct cairn_engine *self, uint64_t *cursor, uint8_t *
                           uint64_t size, size_t *written);
 CHECKED int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t size,
                           struct cairn_import *result);
+/* Applies what waits and can be applied by now; what holds the rest back, as realm_release(). */
+int engine_release(struct cairn_engine *self);
 CHECKED int engine_checkpoint(struct cairn_engine *self);
 /* Takes a checkpoint if one is due; a failure puts it off. */
 COLD void engine_take_due_checkpoint(struct cairn_engine *self);

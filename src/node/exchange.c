@@ -208,7 +208,8 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
     realm_tick(&self->realm, system->wall_ms(system->self));
     int code = realm_import(&self->realm, bundle, size, result, &self->refusal);
     if (code != CAIRN_OK) return code;
-    code = release(self, &result->applied);
+    /* The bundle is taken. What holds it back now may be the fault of another: no refusal. */
+    result->blocked = release(self, &result->applied);
     if (certificate_decode(&certificate, bundle, size) != CAIRN_OK) return CAIRN_CORRUPT;
     const struct pending_entry *entry = pending_find(&self->realm.pending, certificate.slot,
                                                      certificate.incarnation, certificate.first);
@@ -218,7 +219,17 @@ int engine_import(struct cairn_engine *self, const uint8_t *bundle, uint64_t siz
         result->missing = entry->missing;
         if (origins_has_seen(&self->realm.origins, &last)) result->waiting = 0;
     }
-    return code;
+    return CAIRN_OK;
+}
+
+int engine_release(struct cairn_engine *self)
+{
+    uint64_t applied = 0;
+    if (self->realm.pending.count == 0) return CAIRN_OK;
+    realm_tick(&self->realm, self->host.system.wall_ms(self->host.system.self));
+    int result = realm_release(&self->realm, &applied, &self->refusal);
+    if (self->has_journal) recorder_kick(&self->recorder);
+    return result;
 }
 
 /* ---- Checkpoints ----------------------------------------------------------------------------- */
@@ -263,17 +274,18 @@ static int write_body(struct cairn_engine *self, enum host_file file,
     struct host_store *store = &self->host.store;
     struct checkpoint_encoder encoder;
     checkpoint_encoder_init(&encoder, &self->realm);
+    /* An empty file first: what an earlier attempt left, and that its sync failed, is forgotten. */
+    int result = store->truncate(store->self, file, 0);
+    if (result != CAIRN_OK) return result;
     for (;;) {
         uint64_t offset = CHECKPOINT_BODY_OFFSET + encoder.size;
         uint32_t size = checkpoint_encode(&encoder, self->scratch, RECORDER_BATCH_BYTES_MAX);
         if (size == 0) break;
-        int result = store->write(store->self, file, offset, self->scratch, size);
+        result = store->write(store->self, file, offset, self->scratch, size);
         if (result != CAIRN_OK) return result;
     }
     header->body_size = encoder.size;
     address_stream_end(&encoder.address, header->body_address);
-    int result = store->truncate(store->self, file, CHECKPOINT_BODY_OFFSET + encoder.size);
-    if (result != CAIRN_OK) return result;
     return store->sync(store->self, file);
 }
 

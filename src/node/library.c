@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The functions of include/cairn.h, over a Linux host. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +224,7 @@ void cairn_status(cairn_engine *engine, struct cairn_status *status)
     const struct realm *realm = &engine->realm;
     const struct recorder *recorder = &engine->recorder;
     memset(status, 0, sizeof *status);
+    (void)engine_release(engine);
     if (engine->has_journal) {
         engine_pump(engine);
         engine_note_certified(engine);
@@ -433,6 +435,18 @@ int cairn_result_exit_code(int result)
 const char *cairn_error_message(cairn_engine *engine)
 {
     /* The text is made when it is asked for: a refusal on the hot path costs no formatting. */
-    refusal_text(&engine->refusal, engine->message, sizeof engine->message);
-    return engine->message;
+    char *message = engine->message;
+    refusal_text(&engine->refusal, message, CAIRN_ERROR_MESSAGE_SIZE_MAX);
+    int code = engine->refusal.code;
+    bool of_system =
+        code == CAIRN_STORAGE_FAILED || code == CAIRN_STORAGE_FULL || code == CAIRN_SYSTEM;
+    if (of_system && engine->os_host != NULL) {
+        char failure[CAIRN_ERROR_MESSAGE_SIZE_MAX] = "";
+        os_host_failure(engine->os_host, failure);
+        size_t size = strlen(message);
+        if (failure[0] != 0) {
+            (void)snprintf(message + size, CAIRN_ERROR_MESSAGE_SIZE_MAX - size, " [%s]", failure);
+        }
+    }
+    return message;
 }

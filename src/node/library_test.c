@@ -292,7 +292,7 @@ static void run_lives(uint32_t flags)
         assert_int_equal(recovery.incarnation, life);
         assert_int_equal(recovery.facts_applied + recovery.facts_from_checkpoint,
                          (life - 1) * 500);
-        assert_int_equal(recovery.damaged_batches + recovery.certificates_bad, 0);
+        assert_int_equal(recovery.damaged_ranges + recovery.certificates_bad, 0);
         assert_int_equal(cairn_cells_digest(engine, digests[0][0]), CAIRN_OK);
         if (life > 1) assert_memory_equal(digests[0][0], digests[1][0], CAIRN_ADDRESS_SIZE);
         assert_int_equal(cairn_facts_digest(engine, digests[0][1]), CAIRN_OK);

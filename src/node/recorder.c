@@ -127,6 +127,7 @@ static bool publish(struct recorder *self)
         changed = true;
     }
     uint32_t full = self->journal.storage_full ? 1 : 0;
+    changed |= full != atomic_load_explicit(&self->storage_full, memory_order_relaxed);
     atomic_store_explicit(&self->storage_full, full, memory_order_relaxed);
     if (self->journal.failed && atomic_load(&self->failed) == 0) {
         atomic_store_explicit(&self->failed, 1, memory_order_release);
@@ -306,7 +307,7 @@ static void take_low_water(struct recorder *self)
     step(self, &event);
 }
 
-/* ---- Resting ---------------------------------------------------------------------------------- */
+/* ---- Resting ------------------------------------------------------------------------------- */
 
 static bool has_request(struct recorder *self)
 {
@@ -368,9 +369,9 @@ static void rest_on_disk(struct recorder *self)
 }
 
 /*
- * Nothing is out: sleeps without holding the turn, so that the owner may take it (N4). What the owner
- * may have taken in since the timeout was chosen wants its certificate in time, so then the sleep is
- * short.
+ * Nothing is out: sleeps without holding the turn, so that the owner may take it (N4). What the
+ * owner may have taken in since the timeout was chosen wants its certificate in time, so then the
+ * sleep is short.
  */
 static void rest_on_bell(struct recorder *self, int64_t timeout_ns)
 {
@@ -463,19 +464,6 @@ bool recorder_help(struct recorder *self)
     return helps;
 }
 
-static bool is_drained(struct recorder *self)
-{
-    return ring_is_empty(&self->ring) && certifier_is_empty(&self->certifier) &&
-           !self->open_has_records && journal_is_idle(&self->journal) && self->flight_count == 0;
-}
-
-static bool is_at_end(struct recorder *self)
-{
-    if (atomic_load_explicit(&self->abandon_requested, memory_order_acquire) != 0) return true;
-    if (atomic_load_explicit(&self->stop_requested, memory_order_acquire) == 0) return false;
-    return is_drained(self) || self->journal.failed;
-}
-
 void recorder_run(void *argument)
 {
     struct recorder *self = argument;
@@ -486,7 +474,7 @@ void recorder_run(void *argument)
             continue;
         }
         bool worked = recorder_turn(self);
-        at_end = is_at_end(self);
+        at_end = atomic_load_explicit(&self->stop_requested, memory_order_acquire) != 0;
         bool done = !worked && !at_end;
         bool idle = done && !is_out(self);
         /* What came while it rested is seen to by the next turn, before it is idle. */

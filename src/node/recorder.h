@@ -9,8 +9,8 @@
  *
  *   N1  durable_ring only grows, and passes an entry only after the batch with it was synced
  *   N2  a certificate is published only after it was synced
- *   N4  whoever takes a turn holds `turn_taken`, so the disk has one user at a time. The owner lets go
- *       of it only with no write on its way
+ *   N4  whoever takes a turn holds `turn_taken`, so the disk has one user at a time. The owner
+ *       lets go of it only with no write on its way
  *   N3  the recorder sleeps only with an empty ring and no request: it says that it sleeps, then
  *       looks again; who stages publishes, then looks whether it sleeps (Dekker's order)
  */
@@ -32,8 +32,8 @@
 #define RECORDER_BATCH_BYTES_MAX (1024u * 1024u)
 #define RECORDER_FLIGHTS_MAX (JOURNAL_BUFFERS + 1u)
 /*
- * The owner writes what it waits for itself when it is no more than this: one small write, which the
- * host does in place, instead of two wake-ups and a write.
+ * The owner writes what it waits for itself when it is no more than this: one small write, which
+ * the host does in place, instead of two wake-ups and a write.
  */
 #define RECORDER_HELP_BYTES_MAX (UINT64_C(48) << 10)
 
@@ -92,7 +92,6 @@ struct recorder {
     _Atomic uint32_t waiters;
     _Atomic uint32_t cut_requested;
     _Atomic uint32_t stop_requested;
-    _Atomic uint32_t abandon_requested;
     _Atomic uint64_t low_water;
     _Atomic uint64_t low_water_done;
 };
@@ -121,8 +120,8 @@ CHECKED bool recorder_help(struct recorder *self);
 /* Wakes the thread wherever it sleeps. */
 COLD void recorder_wake(struct recorder *self);
 /*
- * The journal's thread: turns until stop is requested and everything staged is durable, or until
- * abandon is requested. Nothing is on its way to the disk when it returns.
+ * The journal's thread: turns until stop is requested. No write is on its way when it returns; what
+ * is staged by then and not written is lost, so who wants it waits first.
  */
 void recorder_run(void *self);
 /* Waits until nothing is on its way to the disk. */

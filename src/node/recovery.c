@@ -162,9 +162,32 @@ static int load_body(struct cairn_engine *engine, const struct checkpoint_header
 }
 
 /*
+ * Without a checkpoint the journal must begin at 0: the first checkpoint ever, torn or not yet
+ * there, is no loss. Every lap begins a batch at the front of the first segment, so one block
+ * tells.
+ */
+static int check_first_lap(struct cairn_engine *engine, struct refusal *refusal)
+{
+    struct journal_header header;
+    struct host_disk *disk = &engine->host.disk;
+    uint8_t *block = engine->scratch;
+    for (uint32_t file = 0; file < engine->journal_limits.segment_count; file++) {
+        if (!disk->is_prepared(disk->self, file)) continue;
+        int result = disk->read(disk->self, file, 0, block, HOST_BLOCK_SIZE);
+        if (result != CAIRN_OK) return refuse(refusal, result, "read of segment", file, 0);
+        if (!journal_header_decode(&header, block)) continue;
+        if (header.position == file * engine->journal_limits.segment_bytes) continue;
+        return refuse(refusal, CAIRN_CORRUPT,
+                      "checkpoints (missing or damaged, and the journal no longer begins at 0)",
+                      header.position, 0);
+    }
+    return CAIRN_OK;
+}
+
+/*
  * Loads the newer of two checkpoints that is whole. The journal is kept from the older one's low
- * water, so that either will do. None is there: nothing is loaded. Some are there and none is
- * whole: CORRUPT, since what they covered may be recycled.
+ * water, so that either will do. None is whole: CORRUPT if what they covered was recycled, else
+ * nothing is loaded.
  */
 static int load_checkpoint(struct cairn_engine *engine, struct refusal *refusal)
 {
@@ -174,7 +197,8 @@ static int load_checkpoint(struct cairn_engine *engine, struct refusal *refusal)
     struct host_store *store = &engine->host.store;
     for (uint32_t i = 0; i < 2; i++) {
         enum host_file file = HOST_FILE_CHECKPOINT_A + i;
-        (void)store->size(store->self, file, &size[i]);
+        int read = store->size(store->self, file, &size[i]);
+        if (read != CAIRN_OK) return refuse(refusal, read, "checkpoint file", i, 0);
         valid[i] = read_header(engine, file, &headers[i]);
         if (!valid[i]) continue;
         int result = check_header(engine, &headers[i], refusal);
@@ -198,10 +222,7 @@ static int load_checkpoint(struct cairn_engine *engine, struct refusal *refusal)
                                 : headers[newest].low_water;
         return load_body(engine, &headers[newest], body, refusal);
     }
-    /* The first checkpoint ever, torn while the journal still begins at 0, is no loss. */
-    bool lost = size[0] >= CHECKPOINT_BODY_OFFSET && size[1] >= CHECKPOINT_BODY_OFFSET;
-    if (!lost) return CAIRN_OK;
-    return refuse(refusal, CAIRN_CORRUPT, "both checkpoints", 0, 0);
+    return check_first_lap(engine, refusal);
 }
 
 /* ---- Journal --------------------------------------------------------------------------------- */
@@ -222,7 +243,7 @@ static int replay_batch(struct recovering *self, struct refusal *refusal)
 
 static void note_damage(struct cairn_recovery *recovery, const struct journal_scan *scan)
 {
-    if (recovery->damaged_batches++ == 0) recovery->damaged_from = scan->damage_from;
+    if (recovery->damaged_ranges++ == 0) recovery->damaged_from = scan->damage_from;
     recovery->damaged_to = scan->damage_to;
 }
 
@@ -257,7 +278,10 @@ static int replay_journal(struct recovering *self, struct refusal *refusal)
             journal_scan_give(&self->scan, reader_get(&self->reader, self->scan.wants));
             break;
         case JOURNAL_SCAN_BATCH: result = replay_batch(self, refusal); break;
-        case JOURNAL_SCAN_DAMAGE: note_damage(&engine->recovery, &self->scan); break;
+        case JOURNAL_SCAN_DAMAGE:
+            note_damage(&engine->recovery, &self->scan);
+            replay_damage(&self->replay);
+            break;
         case JOURNAL_SCAN_END: return CAIRN_OK;
         }
         if (self->reader.failed) {
@@ -307,10 +331,10 @@ static void resume_certifier(struct recovering *self)
     uint64_t applied = engine->realm.origins.clocks[engine->realm.own].applied;
     /* Behind a gap nothing can be certified: the facts before it were lost before they left. */
     if (run->first + run->count - 1 > applied) return;
-    certifier->run.first = run->first;
-    certifier->run.count = run->count;
-    certifier->run.size = run->size;
-    memcpy(certifier->run.ids, run->ids, (size_t)run->count * ADDRESS_SIZE);
+    uint8_t *ids = certifier->run.ids;
+    memcpy(ids, run->ids, (size_t)run->count * ADDRESS_SIZE);
+    certifier->run = *run;
+    certifier->run.ids = ids;
 }
 
 static void fill_recovery(struct recovering *self, uint64_t started_ns)
@@ -323,12 +347,17 @@ static void fill_recovery(struct recovering *self, uint64_t started_ns)
     recovery->certificates_bad = replay->certificates_bad;
     recovery->torn_bytes = self->scan.torn_bytes;
     recovery->bytes_read = self->reader.bytes_read;
-    for (uint32_t i = 0; i < engine->realm.origins.count; i++) {
-        const struct origin_clock *clock = &engine->realm.origins.clocks[i];
-        const struct origin *origin = &engine->realm.origins.details[i];
+    uint32_t order[ORIGINS_MAX];
+    uint32_t count = origins_sorted(&engine->realm.origins, order);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct origin_clock *clock = &engine->realm.origins.clocks[order[i]];
+        const struct origin *origin = &engine->realm.origins.details[order[i]];
         if (origin->seen <= clock->applied) continue;
+        if (recovery->facts_held == 0) {
+            recovery->missing =
+                (struct cairn_dot){clock->slot, clock->incarnation, clock->applied + 1};
+        }
         recovery->facts_held += origin->seen - clock->applied;
-        recovery->missing = (struct cairn_dot){clock->slot, clock->incarnation, clock->applied + 1};
     }
     recovery->nanoseconds = engine->host.system.monotonic_ns(engine->host.system.self) - started_ns;
 }
@@ -368,8 +397,6 @@ int engine_recover(struct cairn_engine *engine, struct journal_tail *tail, struc
         engine->realm.incarnation = self.replay.incarnation;
         fill_recovery(&self, started_ns);
         *tail = self.scan.tail;
-        engine->facts_at_open =
-            engine->recovery.facts_applied + engine->recovery.facts_from_checkpoint;
     }
     system->memory_give(system->self, self.memory, self.memory_bytes);
     return result;

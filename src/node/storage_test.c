@@ -278,6 +278,27 @@ static void take_checkpoint(struct world_node *at, bool with_cuts)
     checkpoint_step(&world);
 }
 
+/* Both checkpoints of a journal that came round: refused, whether they are rotten or gone. */
+static void check_lost_checkpoints(struct world_node *at, bool gone)
+{
+    struct test_node *node = &at->node;
+    world_crash(&world, at);
+    for (uint32_t i = 0; i < 2; i++) {
+        enum host_file file = HOST_FILE_CHECKPOINT_A + i;
+        if (gone) {
+            struct host_store *store = &node->store_face;
+            assert_int_equal(store->truncate(store->self, file, 0), CAIRN_OK);
+            assert_int_equal(store->sync(store->self, file), CAIRN_OK);
+        } else {
+            sim_disk_rot_file(&node->disk, file, 20, 0x40);
+        }
+    }
+    assert_int_equal(test_node_open(node), CAIRN_CORRUPT);
+    /* Not even with the front of the ring rotten as well. */
+    sim_disk_rot(&node->disk, 0, 1, 0x40);
+    assert_int_equal(test_node_open(node), CAIRN_CORRUPT);
+}
+
 static void run_laps(uint64_t seed, bool with_cuts, bool by_itself)
 {
     world_init(&world, seed, 2, SEGMENTS);
@@ -316,6 +337,7 @@ static void run_laps(uint64_t seed, bool with_cuts, bool by_itself)
     take_all(&world.nodes[1], &world.nodes[0]);
     world_converge(&world);
     world_check(&world, world.reclaimed > 0);
+    check_lost_checkpoints(&world.nodes[0], seed % 2 == 0);
     world_free(&world);
 }
 
@@ -344,8 +366,7 @@ static void test_idempotency(void **state)
         uint32_t space;
         assert_int_equal(cairn_space_declare(engine, "once", CAIRN_GCOUNTER, &space), CAIRN_OK);
         struct cairn_effect effect = {"key", 3, space, CAIRN_ADD, 0, 7};
-        struct cairn_fact fact = {
-            .effects = &effect, .idempotency_key = key, .effect_count = 1};
+        struct cairn_fact fact = {.effects = &effect, .idempotency_key = key, .effect_count = 1};
         for (uint32_t i = 0; i < 1000; i++) {
             struct cairn_ticket ticket;
             size_t admitted;

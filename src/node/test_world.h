@@ -251,7 +251,7 @@ static inline void world_check_recovery(struct world *self, struct world_node *a
 {
     const struct cairn_recovery *recovery = &at->node.engine->recovery;
     if (self->has_damage) return;
-    world_check(self, recovery->damaged_batches == 0);
+    world_check(self, recovery->damaged_ranges == 0);
     world_check(self, recovery->certificates_bad == 0);
     world_check(self, recovery->facts_held == 0);
 }
