@@ -34,6 +34,7 @@ struct open_run {
     uint32_t slot;
     uint32_t incarnation;
     uint32_t count; /* facts */
+    bool stopped;   /* damage lies behind it: what comes now is another run */
 };
 
 struct certificate_index {
@@ -49,6 +50,8 @@ void certificate_index_init(struct certificate_index *self, uint64_t maximum, st
 /* Writer: a fact of this origin went into the batch at `position`. */
 void certificate_index_fact(struct certificate_index *self, uint32_t slot, uint32_t incarnation,
                             uint64_t position);
+/* Writer: damage lies here, and may have taken the certificates of the runs that are open. */
+void certificate_index_damage(struct certificate_index *self);
 /* Writer: a certificate went into the batch at `position`. */
 void certificate_index_add(struct certificate_index *self, const struct certificate *certificate,
                            uint64_t position);

@@ -27,6 +27,7 @@ void replay_batch_end(struct replay *self)
 
 void replay_damage(struct replay *self)
 {
+    certificate_index_damage(self->index);
     replay_batch_end(self);
     for (uint32_t i = 0; i < self->run_count; i++)
         fact_run_stop(&self->runs[i].run);

@@ -121,6 +121,7 @@ static const struct bad_limit bad_limits[] = {
     {LIMIT(staging_bytes), 1024, CAIRN_INVALID_ARGUMENT, "staging_bytes"},
     {LIMIT(staging_bytes), 96 * 1024, CAIRN_INVALID_ARGUMENT, "staging_bytes"},
     {LIMIT(staging_bytes), UINT64_C(1) << 40, CAIRN_TOO_LARGE, "staging_bytes"},
+    {LIMIT(staging_bytes), UINT64_C(32) << 20, CAIRN_TOO_LARGE, "staging_bytes"},
     {LIMIT(pending_bytes_max), 1000, CAIRN_INVALID_ARGUMENT, "pending_bytes_max"},
     {LIMIT(pending_bytes_max), UINT64_MAX, CAIRN_TOO_LARGE, "pending_bytes_max"},
     {LIMIT(pending_bundles_max), UINT64_C(1) << 40, CAIRN_TOO_LARGE, "pending_bundles_max"},
