@@ -47,7 +47,8 @@ test:
 	@cmake --build build --parallel $(JOBS)
 	@ctest --test-dir build --output-on-failure --no-tests=error --parallel $(JOBS) $(ARGS)
 
-bench: build
+bench:
+	@$(MAKE) --no-print-directory build >&2
 	@$(COMMAND) bench --json $(ARGS)
 
 asan tsan:

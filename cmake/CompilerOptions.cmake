@@ -34,7 +34,8 @@ if(CAIRN_SANITIZE)
 endif()
 
 if(CAIRN_COVERAGE)
-  target_compile_options(cairn_options INTERFACE --coverage)
+  # Threads share the counters: without atomic updates some end up negative, and gcovr stops.
+  target_compile_options(cairn_options INTERFACE --coverage -fprofile-update=atomic)
   target_link_options(cairn_options INTERFACE --coverage)
 endif()
 

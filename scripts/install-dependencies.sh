@@ -77,5 +77,6 @@ apt_get=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes
 "${apt_get[@]}" update || echo "apt-get update failed; trying with the lists there are." >&2
 if ! "${apt_get[@]}" install --no-install-recommends "${missing[@]}"; then
     echo "Could not install: ${missing[*]}" >&2
+    echo "As root: apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
 fi

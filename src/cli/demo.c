@@ -30,6 +30,8 @@ static void watch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    /* Who reads our words may leave: then the folder and the members are cleaned up as well. */
+    sigaction(SIGPIPE, &action, NULL);
 }
 
 /* ---- The folder ---------------------------------------------------------------------------- */
@@ -317,7 +319,9 @@ static void print_summary(const struct demo *self)
     print_members(self);
     putchar('\n');
     table_begin(&table, "what >count -");
-    add_row(&table, "packages", self->input.packages, "of the Debian package index");
+    add_row(&table, "packages", self->input.packages,
+            self->files.is_sample ? "of the sample in examples/data"
+                                  : "of the Debian package index");
     add_row(&table, "facts", self->facts, "each with an idempotency key");
     add_row(&table, "recovered", totals.recovered, "from the journals after SIGKILL");
     add_row(&table, "admitted/s", rate(totals.facts, totals.admit_ns),

@@ -90,7 +90,8 @@ static struct cairn_ticket add(cairn_engine *engine, uint32_t space, const char 
     struct cairn_ticket ticket;
     int result;
     /* A full staging ring is emptied meanwhile. */
-    while ((result = cairn_admit(engine, &fact, 1, &ticket, NULL)) == CAIRN_BUSY) continue;
+    while ((result = cairn_admit(engine, &fact, 1, &ticket, NULL)) == CAIRN_BUSY)
+        continue;
     if (result != CAIRN_OK) fail_msg("admit: %s", cairn_error_message(engine));
     return ticket;
 }
@@ -291,8 +292,7 @@ static void run_lives(uint32_t flags)
         uint32_t space = declare(engine);
         cairn_recovered(engine, &recovery);
         assert_int_equal(recovery.incarnation, life);
-        assert_int_equal(recovery.facts_applied + recovery.facts_from_checkpoint,
-                         (life - 1) * 500);
+        assert_int_equal(recovery.facts_applied + recovery.facts_from_checkpoint, (life - 1) * 500);
         assert_int_equal(recovery.damaged_ranges + recovery.certificates_bad, 0);
         assert_int_equal(cairn_cells_digest(engine, digests[0][0]), CAIRN_OK);
         if (life > 1) assert_memory_equal(digests[0][0], digests[1][0], CAIRN_ADDRESS_SIZE);
@@ -446,7 +446,8 @@ static void test_exchange(void **state)
         assert_memory_equal(digests[0], digests[1], sizeof digests[0]);
         assert_int_equal(read_key(engines[0], spaces[0], "k7"),
                          -2 * (int64_t)(round + 1) * (40 * 7 + 50 * 780));
-        for (uint32_t i = 0; i < 2; i++) assert_int_equal(cairn_close(engines[i]), CAIRN_OK);
+        for (uint32_t i = 0; i < 2; i++)
+            assert_int_equal(cairn_close(engines[i]), CAIRN_OK);
     }
 }
 

@@ -170,7 +170,8 @@ static void test_random_work(void **state)
             set_faults(actor, prng_chance(&world.prng, 1, 4));
             world_open(&world, actor);
         }
-        for (uint32_t i = 0; i < STEPS; i++) run_step();
+        for (uint32_t i = 0; i < STEPS; i++)
+            run_step();
         end_well();
         add_counts(&sum, &disk);
         world_free(&world);
@@ -242,8 +243,9 @@ static bool run_with_fault(enum fault fault, uint64_t call)
     bool goes_on = world_run(&world, step_open);
     if (goes_on && actor->node.is_open) (void)world_run(&world, work_step);
     struct sim_disk_counts *counts = &disk->counts;
-    bool struck = world.cuts + counts->failed_writes + counts->failed_syncs +
-                      counts->failed_reads + counts->failed_prepares > 0;
+    bool struck = world.cuts + counts->failed_writes + counts->failed_syncs + counts->failed_reads +
+                      counts->failed_prepares >
+                  0;
     if (actor->node.is_open && actor->failed) world_check_failed(&world, actor);
     end_well();
     world_free(&world);
@@ -257,7 +259,8 @@ static void test_each_call(void **state)
     uint64_t step = test_is_sanitized() ? 7 : 1;
     for (uint32_t fault = 0; fault < FAULTS; fault++) {
         uint64_t call = 1;
-        while (run_with_fault((enum fault)fault, call)) call += step;
+        while (run_with_fault((enum fault)fault, call))
+            call += step;
         print_message("%s: each of %llu calls\n", names[fault], (unsigned long long)call - 1);
         assert_true(call > 2);
     }

@@ -90,8 +90,7 @@ static inline void test_take_operation(struct test_node *self)
 static inline void test_block_take(struct test_block *self, uint64_t size)
 {
     self->size = size;
-    self->memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    self->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cairn_assert(self->memory != MAP_FAILED);
 }
 
@@ -106,7 +105,8 @@ static inline void *test_memory_take(void *node, uint64_t size)
     struct test_node *self = node;
     uint32_t free_block = 0;
     if (++self->takes == self->refused_take) return NULL;
-    while (self->blocks[free_block].memory != NULL) free_block++;
+    while (self->blocks[free_block].memory != NULL)
+        free_block++;
     cairn_assert(free_block < TEST_BLOCKS_MAX);
     test_block_take(&self->blocks[free_block], size);
     return self->blocks[free_block].memory;
@@ -127,7 +127,8 @@ static inline void test_memory_give(void *node, void *memory, uint64_t size)
 static inline uint32_t test_blocks_held(const struct test_node *self)
 {
     uint32_t held = 0;
-    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++) held += self->blocks[i].memory != NULL;
+    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++)
+        held += self->blocks[i].memory != NULL;
     return held;
 }
 
@@ -159,13 +160,12 @@ static inline void test_submit(void *node, const struct host_request *requests, 
     }
 }
 
-static inline uint32_t test_wait(void *node, struct host_completion *completions,
-                                 uint32_t maximum, int64_t timeout_ns)
+static inline uint32_t test_wait(void *node, struct host_completion *completions, uint32_t maximum,
+                                 int64_t timeout_ns)
 {
     struct test_node *self = node;
     if (self->disk.in_flight > 0) test_take_operation(self);
-    uint32_t count =
-        self->disk_face.wait(self->disk_face.self, completions, maximum, timeout_ns);
+    uint32_t count = self->disk_face.wait(self->disk_face.self, completions, maximum, timeout_ns);
     if (count == 0 && timeout_ns > 0) sim_system_advance(&self->system, (uint64_t)timeout_ns);
     return count;
 }
@@ -304,7 +304,8 @@ static inline void test_node_init(struct test_node *self, uint32_t slot, uint32_
 
 static inline void test_node_free(struct test_node *self)
 {
-    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++) test_block_give(&self->blocks[i]);
+    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++)
+        test_block_give(&self->blocks[i]);
     test_block_give(&self->disk_memory);
     free(self->engine);
     self->engine = NULL;
@@ -353,7 +354,8 @@ static inline void test_node_crash(struct test_node *self)
 {
     self->cut_at = 0;
     sim_disk_power_cut(&self->disk);
-    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++) test_block_give(&self->blocks[i]);
+    for (uint32_t i = 0; i < TEST_BLOCKS_MAX; i++)
+        test_block_give(&self->blocks[i]);
     self->is_open = false;
 }
 

@@ -225,8 +225,8 @@ static inline bool world_declare(struct world *self, struct world_node *at)
         const struct member_file *member = &self->nodes[i].node.member;
         result = cairn_member_add(engine, member->slot, member->public_key);
     }
-    bool known = result == CAIRN_OK || result == CAIRN_STORAGE_FULL ||
-                 result == CAIRN_STORAGE_FAILED;
+    bool known =
+        result == CAIRN_OK || result == CAIRN_STORAGE_FULL || result == CAIRN_STORAGE_FAILED;
     world_check(self, known);
     return result == CAIRN_OK;
 }
@@ -322,7 +322,8 @@ static inline void world_free(struct world *self)
         if (node->is_open) engine_abandon(node->engine);
         test_node_free(node);
     }
-    for (uint32_t i = 0; i < self->life_count; i++) free(self->lives[i].facts);
+    for (uint32_t i = 0; i < self->life_count; i++)
+        free(self->lives[i].facts);
     free(self->bundle);
 }
 
@@ -359,7 +360,8 @@ static inline void world_note_all_durable(struct world *self, struct world_node 
     uint64_t counts[WORLD_LIVES_MAX];
     uint32_t number = (uint32_t)(at - self->nodes);
     world_counts(self, at, counts);
-    for (uint32_t i = 0; i < self->life_count; i++) self->lives[i].durable[number] = counts[i];
+    for (uint32_t i = 0; i < self->life_count; i++)
+        self->lives[i].durable[number] = counts[i];
     at->extras_durable = at->extras;
 }
 
@@ -370,11 +372,8 @@ static inline void world_check_result(struct world *self, struct world_node *at,
     case CAIRN_OK:
     case CAIRN_BUSY:
     case CAIRN_STORAGE_FULL:
-    case CAIRN_END:
-        return;
-    case CAIRN_STORAGE_FAILED:
-        world_check(self, at->failed);
-        return;
+    case CAIRN_END: return;
+    case CAIRN_STORAGE_FAILED: world_check(self, at->failed); return;
     default:
         fail_msg("seed %llu: slot %u answers %s: %s", (unsigned long long)self->seed,
                  at->node.member.slot, cairn_result_name(result),
@@ -482,8 +481,8 @@ static inline void world_new_fact(struct world *self, struct world_node *at,
     if (!prng_chance(&self->prng, 1, 2) || life == &self->lives[at->life]) return;
     uint64_t seen = world_life_count_at(self, at, life);
     if (seen == 0) return;
-    fact->dependency = (struct cairn_dot){life->slot, life->incarnation,
-                                          1 + prng_below(&self->prng, seen)};
+    fact->dependency =
+        (struct cairn_dot){life->slot, life->incarnation, 1 + prng_below(&self->prng, seen)};
 }
 
 /* Facts are in the memory before the call: it may never return. */
@@ -638,8 +637,8 @@ static inline int world_export(struct world *self, struct world_node *from, uint
 }
 
 /* Up to `count` bundles; facts that were applied are added to *applied. */
-static inline int world_exchange(struct world *self, struct world_node *from,
-                                 struct world_node *to, uint32_t count, uint64_t *applied)
+static inline int world_exchange(struct world *self, struct world_node *from, struct world_node *to,
+                                 uint32_t count, uint64_t *applied)
 {
     uint64_t *cursor = &from->cursor[to - self->nodes];
     for (uint32_t i = 0; i < count; i++) {
