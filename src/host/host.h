@@ -120,6 +120,11 @@ struct host_system {
     /* Sleeps until *word differs from `seen`, or word_wake(), or the timeout; may return early. */
     void (*word_wait)(void *self, _Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns);
     void (*word_wake)(void *self, _Atomic uint32_t *word);
+    /*
+     * A full memory barrier on every thread of the process that runs, so that who seldom needs one
+     * pays for who often would. False, or a NULL function: not to be had here.
+     */
+    bool (*barrier_everywhere)(void *self);
 };
 
 struct host {

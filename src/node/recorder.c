@@ -17,6 +17,9 @@ void recorder_init(struct recorder *self, struct host *host, const struct journa
 {
     memset(self, 0, sizeof *self);
     self->host = host;
+    struct host_system *system = &host->system;
+    self->owner_fences =
+        system->barrier_everywhere == NULL || !system->barrier_everywhere(system->self);
     journal_init(&self->journal, limits, arena);
     certificate_index_init(&self->index, certificates_max, arena);
     void *bytes = arena_take(arena, 1, staging_bytes, JOURNAL_BLOCK_SIZE);
@@ -249,8 +252,9 @@ static void take_entry(struct recorder *self, const struct ring_entry *entry)
     uint8_t *payload = append(self, (uint16_t)entry->kind, entry->size, &position);
     memcpy(payload, entry->body, entry->size);
     if (own) {
+        bool first = certifier_is_empty(&self->certifier);
         certifier_add(&self->certifier, payload, entry->size, self->turn_ns);
-        atomic_store_explicit(&self->uncertified, 1, memory_order_relaxed);
+        if (first) atomic_store_explicit(&self->uncertified, 1, memory_order_relaxed);
     }
     index_entry(self, entry, position);
 }
@@ -354,6 +358,17 @@ static bool can_act(struct recorder *self)
     return self->journal.in_flight < JOURNAL_WRITES_IN_FLIGHT && open_has_room(self);
 }
 
+/* Before the last look for requests (N3): whoever stages from here on sees that it sleeps. */
+static void say_sleeping(struct recorder *self, uint32_t where)
+{
+    struct host_system *system = &self->host->system;
+    atomic_store_explicit(&self->sleeping, where, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (self->owner_fences) return;
+    bool done = system->barrier_everywhere(system->self);
+    cairn_assert(done); /* it was to be had at init */
+}
+
 /* Waits for a completion, a request, or the next certificate's time (N3). */
 static void rest_on_disk(struct recorder *self)
 {
@@ -362,8 +377,7 @@ static void rest_on_disk(struct recorder *self)
         (void)collect(self, open_has_room(self) ? DRAIN_INTERVAL_NS : STORAGE_RETRY_NS);
         return;
     }
-    atomic_store_explicit(&self->sleeping, RECORDER_ON_DISK, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
+    say_sleeping(self, RECORDER_ON_DISK);
     if (!has_request(self)) (void)collect(self, sleep_ns(self));
     atomic_store_explicit(&self->sleeping, RECORDER_AWAKE, memory_order_relaxed);
 }
@@ -377,8 +391,7 @@ static void rest_on_bell(struct recorder *self, int64_t timeout_ns)
 {
     struct host_system *system = &self->host->system;
     uint32_t seen = atomic_load_explicit(&self->bell, memory_order_relaxed);
-    atomic_store_explicit(&self->sleeping, RECORDER_ON_BELL, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
+    say_sleeping(self, RECORDER_ON_BELL);
     bool request = has_request(self);
     bool taken = atomic_load_explicit(&self->turn_taken, memory_order_acquire) != 0;
     bool uncertified = atomic_load_explicit(&self->uncertified, memory_order_relaxed) != 0;

@@ -54,6 +54,7 @@ struct flight {
 
 struct recorder {
     struct host *host;
+    bool owner_fences; /* no barrier everywhere on this host: each kick has a fence of its own */
     struct ring ring;
     struct journal journal;
     struct certifier certifier;
@@ -68,12 +69,15 @@ struct recorder {
     uint64_t turn_ns;   /* monotonic time of this turn */
     uint64_t retry_ns;  /* when a full disk is asked again */
 
-    /* Published to the owner and to any thread. */
-    CACHE_ALIGNED _Atomic uint64_t durable_ring;
-    _Atomic uint64_t durable_journal;
-    _Atomic uint64_t prepared_bytes;
+    /* What each admission reads: a line of its own, written once a batch or a rest. */
+    CACHE_ALIGNED _Atomic uint32_t sleeping; /* enum recorder_sleep */
     _Atomic uint32_t failed;
+    _Atomic uint64_t prepared_bytes;
+    _Atomic uint64_t durable_journal;
     _Atomic uint32_t storage_full;
+
+    /* Published to whoever waits; written each turn. */
+    CACHE_ALIGNED _Atomic uint64_t durable_ring;
     _Atomic uint32_t change;  /* grows with each publication; what waiters watch */
     _Atomic uint32_t version; /* odd while what follows changes */
     _Atomic uint64_t tail_position;
@@ -84,22 +88,20 @@ struct recorder {
     _Atomic uint64_t certified_last;
     _Atomic uint64_t certified_link[ADDRESS_SIZE / 8];
 
-    /* Requests of the owner. */
-    CACHE_ALIGNED _Atomic uint32_t sleeping; /* enum recorder_sleep */
-    _Atomic uint32_t bell;                   /* grows with each wake-up on the bell */
-    _Atomic uint32_t turn_taken;             /* N4 */
-    _Atomic uint32_t uncertified;            /* the certifier holds facts */
-    _Atomic uint32_t waiters;
+    /* Requests of the owner, and whose turn it is. */
+    CACHE_ALIGNED _Atomic uint32_t waiters;
     _Atomic uint32_t cut_requested;
     _Atomic uint32_t stop_requested;
+    _Atomic uint32_t bell;        /* grows with each wake-up on the bell */
+    _Atomic uint32_t turn_taken;  /* N4 */
+    _Atomic uint32_t uncertified; /* the certifier holds facts */
     _Atomic uint64_t low_water;
     _Atomic uint64_t low_water_done;
 };
 
 /* What is durable, as one consistent picture. */
 struct recorder_durable {
-    uint64_t
-        certified; /* last sequence that a durable own certificate covers; 0: none in this open */
+    uint64_t certified; /* last sequence that a durable certificate covers; 0: none in this open */
     uint32_t incarnation;
     uint8_t link[ADDRESS_SIZE];
     struct journal_tail tail; /* the journal's chain behind its last durable batch */
@@ -130,7 +132,10 @@ void recorder_settle(struct recorder *self);
 /* Owner: after publishing, wakes a recorder that sleeps (N3). */
 HOT_INLINE void recorder_kick(struct recorder *self)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    /* The recorder's barrier on all threads stands for both fences: with the ring's lines in the
+     * other processor's cache, a fence here costs as much as the rest of the admission. */
+    if (UNLIKELY(self->owner_fences)) atomic_thread_fence(memory_order_seq_cst);
+    atomic_signal_fence(memory_order_seq_cst);
     if (UNLIKELY(atomic_load_explicit(&self->sleeping, memory_order_relaxed) != 0)) {
         recorder_wake(self);
     }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -157,6 +158,20 @@ static void system_word_wake(void *context, _Atomic uint32_t *word)
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* The registration is for the process and costs nothing when it is there already. */
+static bool system_barrier_everywhere(void *context)
+{
+    (void)context;
+    static _Atomic int registered; /* 0 not yet, 1 yes, -1 refused */
+    int state = atomic_load_explicit(&registered, memory_order_relaxed);
+    if (state == 0) {
+        bool ok = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+        state = ok ? 1 : -1;
+        atomic_store_explicit(&registered, state, memory_order_relaxed);
+    }
+    return state == 1 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
 /* ---- Assertions ------------------------------------------------------------------------------ */
 
 static void assert_write(const char *expression, const char *file, int line)
@@ -199,5 +214,6 @@ struct host_system os_system_face(struct os_system *self)
         .thread_join = system_thread_join,
         .word_wait = system_word_wait,
         .word_wake = system_word_wake,
+        .barrier_everywhere = system_barrier_everywhere,
     };
 }
