@@ -106,7 +106,9 @@ extern "C" {
       "export from the position that the engine still has")                                        \
     X(END, -26, "end", 0, "there is nothing more", "")                                             \
     X(CONFLICT, -27, "conflict", 5, "the name is declared with another type",                      \
-      "use another name, or the type that it has")
+      "use another name, or the type that it has")                                                 \
+    X(CLOCK, -28, "clock", 6, "the wall clock is behind the clock of facts that are here",         \
+      "set the clock right, or wait until it has caught up")
 
 enum cairn_result {
 #define CAIRN_RESULT_ENUM(name, number, text, exit_code, meaning, remedy) CAIRN_##name = (number),
@@ -330,7 +332,7 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_space_get(const cairn_engine *engine, uint3
  * disk, with one exception: about every quarter of the journal ring a call takes a checkpoint first
  * (cairn_checkpoint(); take one yourself at a quiet moment to choose when).
  * Errors: INVALID_ARGUMENT, TOO_LARGE, UNKNOWN_SPACE, WRONG_TYPE, NEGATIVE, UNSEEN_DEPENDENCY,
- * IDEMPOTENCY_MISMATCH, BUSY, FULL, STORAGE_FULL, STORAGE_FAILED.
+ * IDEMPOTENCY_MISMATCH, CLOCK, BUSY, FULL, STORAGE_FULL, STORAGE_FAILED.
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_admit(cairn_engine *engine, const struct cairn_fact *facts,
                                            size_t count, struct cairn_ticket *tickets,
@@ -348,8 +350,7 @@ CAIRN_PUBLIC CAIRN_CHECKED int cairn_wait(cairn_engine *engine, uint64_t positio
 
 /*
  * Waits until admission has room again: for who was answered BUSY. Half of the staging ring is free
- * then, unless the text of BUSY named something else (the clock, for example), for which this does
- * not wait. Errors: TIMEOUT, STORAGE_FULL (no room will come by waiting a little), STORAGE_FAILED,
+ * then. Errors: TIMEOUT, STORAGE_FULL (no room will come by waiting a little), STORAGE_FAILED,
  * UNSUPPORTED (no journal).
  */
 CAIRN_PUBLIC CAIRN_CHECKED int cairn_wait_room(cairn_engine *engine, uint32_t timeout_ms);

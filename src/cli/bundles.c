@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -53,11 +54,18 @@ static int export_bundles(cairn_engine *engine, int fd, const char *name, uint8_
     struct certificate certificate;
     uint64_t cursor = 0;
     size_t size;
+    int code = 0;
     for (;;) {
         uint64_t asked = cursor;
         int result = cairn_export(engine, &cursor, bundle, CAIRN_BUNDLE_SIZE_MAX, &size);
         if (result == CAIRN_RECLAIMED && cursor > asked) continue; /* goes on with the oldest */
-        if (result == CAIRN_END) return 0;
+        if (result == CAIRN_END) return code;
+        if (result == CAIRN_CORRUPT && cursor > asked) {
+            /* What lies behind it can still be had; others may have what is damaged here. */
+            say("left out: %s", cairn_error_message(engine));
+            code = cairn_result_exit_code(result);
+            continue;
+        }
         if (result != CAIRN_OK) return folder_refusal(engine, result, "exporting");
         store_u32(bundle - PREFIX_SIZE, (uint32_t)size);
         if (!write_all(fd, bundle - PREFIX_SIZE, PREFIX_SIZE + size))
@@ -82,16 +90,22 @@ int bundles_export(cairn_engine *engine, int fd, const char *name, uint64_t *cou
 
 int bundles_export_file(cairn_engine *engine, const char *name, uint64_t *count)
 {
+    struct stat status;
+    if (lstat(name, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return say_failure(CAIRN_INVALID_ARGUMENT,
+                           "%s: is no regular file; write to '-' and redirect it", name);
+    }
     char *new_name = memory_take(strlen(name) + sizeof ".new");
     sprintf(new_name, "%s.new", name);
-    int fd = open(new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     int code = fd < 0 ? say_errno("writing", new_name) : 0;
     if (fd >= 0) {
         code = bundles_export(engine, fd, new_name, count);
         if (code == 0 && fsync(fd) != 0 && errno != EINVAL) code = say_errno("syncing", new_name);
         if (close(fd) != 0 && code == 0) code = say_errno("closing", new_name);
-        if (code == 0 && rename(new_name, name) != 0) code = say_errno("replacing", name);
-        if (code != 0) unlink(new_name);
+        bool whole = code == 0 || code == cairn_result_exit_code(CAIRN_CORRUPT);
+        if (whole && rename(new_name, name) != 0) code = say_errno("replacing", name);
+        if (!whole) unlink(new_name);
     }
     free(new_name);
     return code;

@@ -413,7 +413,7 @@ __attribute__((noinline)) static int admit_batch(struct realm *self, const struc
     int result = CAIRN_OK;
     /* An origin that is ahead of its wall clock stops, before others would hold its facts back. */
     if (UNLIKELY(!clock_is_near(self)) && count > 0) {
-        result = refuse(refusal, CAIRN_BUSY, "milliseconds of the clock ahead of the wall clock",
+        result = refuse(refusal, CAIRN_CLOCK, "milliseconds of the clock ahead of the wall clock",
                         (self->clock.last >> HYBRID_CLOCK_SHIFT) - self->wall_ms,
                         HYBRID_CLOCK_OFFSET_MS_MAX);
     } else {

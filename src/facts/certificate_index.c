@@ -132,11 +132,13 @@ int certificate_index_get(const struct certificate_index *self, uint64_t ordinal
     return CAIRN_OK;
 }
 
-uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t position)
+uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t target,
+                                  uint64_t position)
 {
     uint64_t oldest = position;
     for (uint32_t i = 0; i < self->run_count; i++) {
-        if (self->runs[i].position < oldest) oldest = self->runs[i].position;
+        uint64_t begin = self->runs[i].position;
+        if (begin >= target && begin < oldest) oldest = begin;
     }
     return oldest;
 }

@@ -55,8 +55,13 @@ void certificate_index_damage(struct certificate_index *self);
 /* Writer: a certificate went into the batch at `position`. */
 void certificate_index_add(struct certificate_index *self, const struct certificate *certificate,
                            uint64_t position);
-/* The oldest journal position that an open run or a kept place from `ordinal` on needs. */
-uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t position);
+/*
+ * The oldest position, at most `position`, where an open run begins that begins at or behind
+ * `target`. Runs that were left open longer ago do not hold the journal back: their certificates,
+ * should they come, are not served from here.
+ */
+uint64_t certificate_index_oldest(const struct certificate_index *self, uint64_t target,
+                                  uint64_t position);
 /*
  * Reader: entry `ordinal`, from 0. OK; END (not there yet); RECLAIMED (overwritten: *place is
  * not filled).

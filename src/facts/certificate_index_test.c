@@ -75,7 +75,7 @@ static void the_index_knows_where_runs_begin(void **state)
             for (uint32_t i = 0; i < ORIGINS; i++) {
                 if (counts[i] > 0 && begun[i] < oldest) oldest = begun[i];
             }
-            assert_int_equal(certificate_index_oldest(&index, position), oldest);
+            assert_int_equal(certificate_index_oldest(&index, 0, position), oldest);
             uint64_t first = certificate_index_first(&index);
             assert_true(first + maximum >= added && first <= added);
             for (uint64_t i = 0; i < added; i++) {

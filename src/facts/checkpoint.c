@@ -68,6 +68,9 @@ bool checkpoint_header_decode(struct checkpoint_header *header,
         return false;
     }
     if (header->generation == 0 || header->low_water > header->position) return false;
+    if (header->body_size < CHECKPOINT_BODY_SIZE_MIN) return false;
+    if (header->body_size > CHECKPOINT_BODY_SIZE_MAX) return false;
+    if (header->position > CHECKPOINT_POSITION_MAX) return false;
     if ((header->position | header->low_water) % CHECKPOINT_POSITION_ALIGNMENT != 0) return false;
     return load_u32(bytes + HEADER_CRC_OFFSET) == crc32c(0, bytes, HEADER_CRC_OFFSET);
 }

@@ -28,6 +28,9 @@
 #define CHECKPOINT_HEADER_SIZE 176u
 #define CHECKPOINT_BODY_OFFSET 4096u
 #define CHECKPOINT_VERSION 1u
+#define CHECKPOINT_BODY_SIZE_MIN 40u /* five empty sections */
+#define CHECKPOINT_BODY_SIZE_MAX (UINT64_C(1) << 42)
+#define CHECKPOINT_POSITION_MAX (UINT64_C(1) << 62)
 #define CHECKPOINT_POSITION_ALIGNMENT 4096u /* batches begin at block boundaries */
 #define CHECKPOINT_MAGIC UINT32_C(0x434e5243)
 /* No entry is larger, so an encoder's buffer must be at least this. */

@@ -381,6 +381,8 @@ static int open_journal(struct cairn_engine *self, uint64_t prepare_bytes, struc
     /* Until the incarnation is durable, the recorder's turns run here. */
     result = begin_incarnation(self, refusal);
     if (result != CAIRN_OK) return result;
+    /* Opens write too: without this, a folder that is only read from would fill its ring. */
+    engine_take_due_checkpoint(self);
     struct host_system *system = &self->host.system;
     if (system->thread_start == NULL) return CAIRN_OK;
     result = system->thread_start(system->self, recorder_run, recorder, self->realtime);

@@ -257,7 +257,7 @@ static uint64_t choose_low_water(struct cairn_engine *self, uint64_t position)
     uint64_t low_water = self->checkpoint.low_water;
     struct certificate_place place;
     if (target <= low_water) return low_water;
-    low_water = certificate_index_oldest(index, position);
+    low_water = certificate_index_oldest(index, target, position);
     for (uint64_t at = certificate_index_first(index);
          certificate_index_get(index, at, &place) == CAIRN_OK; at++) {
         /* Every run whose certificate is kept is kept whole. */

@@ -188,6 +188,8 @@ static void flush(struct recorder *self)
 {
     uint64_t before = self->journal.position;
     struct journal_event event = {.kind = JOURNAL_FLUSH};
+    /* A full disk is asked again with low water, now and then, not at every turn. */
+    if (self->journal.storage_full && !self->open_has_records) return;
     step(self, &event);
     if (self->journal.position == before || !self->open_has_records) return;
     cairn_assert(self->flight_count < RECORDER_FLIGHTS_MAX);

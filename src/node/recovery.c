@@ -382,6 +382,24 @@ static int prepare_realm(struct recovering *self, struct refusal *refusal)
     return CAIRN_OK;
 }
 
+/*
+ * Everything before the checkpoint's position was durable: a journal that ends before it lost files
+ * or blocks. The checkpoint holds what they held; writing goes on behind it.
+ */
+static void check_tail(struct recovering *self, struct journal_tail *tail)
+{
+    struct cairn_engine *engine = self->engine;
+    const struct checkpoint_header *checkpoint = &engine->checkpoint;
+    struct cairn_recovery *recovery = &engine->recovery;
+    if (checkpoint->generation == 0 || tail->position >= checkpoint->position) return;
+    if (recovery->damaged_ranges++ == 0) recovery->damaged_from = tail->position;
+    recovery->damaged_to = checkpoint->position;
+    tail->position = checkpoint->position;
+    tail->previous_position = checkpoint->previous_position;
+    tail->previous_crc = checkpoint->previous_crc;
+    if (tail->epoch < checkpoint->epoch) tail->epoch = checkpoint->epoch;
+}
+
 int engine_recover(struct cairn_engine *engine, struct journal_tail *tail, struct refusal *refusal)
 {
     struct recovering self = {.engine = engine};
@@ -397,6 +415,7 @@ int engine_recover(struct cairn_engine *engine, struct journal_tail *tail, struc
         engine->realm.incarnation = self.replay.incarnation;
         fill_recovery(&self, started_ns);
         *tail = self.scan.tail;
+        check_tail(&self, tail);
     }
     system->memory_give(system->self, self.memory, self.memory_bytes);
     return result;

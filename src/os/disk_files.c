@@ -41,7 +41,7 @@ static int folder_open(struct disk_files *self, int folder)
 {
     bool made = mkdirat(folder, "journal", 0700) == 0;
     if (!made && errno != EEXIST) return os_fail_storage(self->failure, "mkdir", "journal", errno);
-    self->folder = openat(folder, "journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    self->folder = openat(folder, "journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (self->folder < 0) return os_fail_storage(self->failure, "open", "journal", errno);
     if (!made || fsync(folder) == 0) return CAIRN_OK;
     return os_fail_storage(self->failure, "fsync of the folder for", "journal", errno);
@@ -50,7 +50,9 @@ static int folder_open(struct disk_files *self, int folder)
 /* Some file systems refuse O_DIRECT at open, others at the first write; a full disk is neither. */
 static bool direct_probe(int folder)
 {
-    int file = openat(folder, "probe.new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_DIRECT, 0600);
+    (void)unlinkat(folder, "probe.new", 0);
+    int file = openat(folder, "probe.new",
+                      O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_DIRECT, 0600);
     bool works = file >= 0;
     if (works && os_file_size_is_allowed(HOST_BLOCK_SIZE)) {
         works = pwrite(file, zeros, HOST_BLOCK_SIZE, 0) >= 0 || errno != EINVAL;
@@ -66,7 +68,7 @@ static bool direct_probe(int folder)
  */
 static int segment_sync(struct disk_files *self, uint32_t segment)
 {
-    int file = openat(self->folder, name_of(segment, "", "").text, O_RDWR | O_CLOEXEC);
+    int file = openat(self->folder, name_of(segment, "", "").text, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return disk_files_fail(self, segment, "open", errno);
     int result =
         fdatasync(file) == 0 ? CAIRN_OK : disk_files_fail(self, segment, "fdatasync", errno);
@@ -157,7 +159,7 @@ static void idle_close(struct disk_files *self)
 
 static int file_open(struct disk_files *self, uint32_t segment)
 {
-    int flags = O_RDWR | O_CLOEXEC | (self->direct ? O_DIRECT : 0);
+    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (self->direct ? O_DIRECT : 0);
     int file = openat(self->folder, name_of(segment, "", "").text, flags);
     if (file < 0) (void)disk_files_fail(self, segment, "open", errno);
     return file;
@@ -259,7 +261,7 @@ static int file_fill(struct disk_files *self, uint32_t segment, const char *name
     if (!os_file_size_is_allowed(self->segment_bytes)) {
         return disk_files_fail(self, segment, "fallocate", EFBIG);
     }
-    int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | (self->direct ? O_DIRECT : 0);
+    int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | (self->direct ? O_DIRECT : 0);
     int file = openat(self->folder, name, flags, 0600);
     if (file < 0) return disk_files_fail(self, segment, "open", errno);
     int result = room_take(self, segment, file);

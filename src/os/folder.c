@@ -32,7 +32,7 @@ static bool name_is_own(const char *name)
 /* Makes the folder's own name durable. */
 static int parent_sync(int folder, const char *path, struct os_failure *failure)
 {
-    int parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (parent < 0) return os_fail_storage(failure, "open parent of", path, errno);
     int error = fsync(parent) == 0 ? 0 : errno;
     close(parent);
@@ -58,7 +58,7 @@ static int folder_find(struct os_folder *self, const char *path, bool create,
 static int names_check(int folder, const char *path, struct os_failure *failure)
 {
     /* A descriptor of its own: a DIR owns what it reads, and its position. */
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (copy < 0) return os_fail_storage(failure, "open", path, errno);
     DIR *directory = fdopendir(copy);
     if (!directory) {
@@ -102,7 +102,7 @@ static bool process_has_ended(pid_t pid)
     if (kill(pid, 0) != 0) return errno == ESRCH;
     char path[64], text[512];
     (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return errno == ENOENT && access("/proc/self/stat", F_OK) == 0;
     ssize_t size = read(file, text, sizeof text - 1);
     close(file);
@@ -139,7 +139,7 @@ static bool lock_try(int lock)
 
 static int lock_take(struct os_folder *self, const char *path, struct os_failure *failure)
 {
-    self->lock = openat(self->fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    self->lock = openat(self->fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (self->lock < 0) return os_fail_storage(failure, "open", "LOCK", errno);
     if (!lock_try(self->lock)) {
         int result = errno == EWOULDBLOCK ? lock_refuse(self->lock, path, failure)

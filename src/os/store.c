@@ -26,7 +26,8 @@ static int file_open(struct os_store *self, enum host_file file, int flags)
     cairn_assert((unsigned)file < HOST_FILES);
     struct os_store_file *state = &self->files[file];
     if (state->fd >= 0) return CAIRN_OK;
-    state->fd = openat(self->folder, file_names[file], O_RDWR | O_CLOEXEC | flags, 0600);
+    state->fd =
+        openat(self->folder, file_names[file], O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
     if (state->fd >= 0 || errno == ENOENT) return CAIRN_OK;
     return file_fail(self, file, "open", errno);
 }
