@@ -351,5 +351,24 @@ rm -r damaged/journal
 echo nonsense >damaged/member
 run 8 inspect damaged
 
+# --- Descriptors and files that are not ours ---------------------------------------------------------
+
+run 0 init --data descriptors --slot 5
+run 0 space declare --data descriptors stock --type pncounter
+cp descriptors/member member.before
+# A message must not go into a file that got a standard descriptor's number.
+"$cairn" fact read --data descriptors --space nosuch <&- >&- 2>&- || true
+"$cairn" fact export --data descriptors - <&- >&- 2>&- || true
+checks=$((checks + 1))
+cmp -s descriptors/member member.before || failed 'the member file was written to'
+run 0 fact read --data descriptors --space stock
+mkfifo pipe
+run 2 fact export --data descriptors pipe
+said 'no regular file'
+checks=$((checks + 1))
+[ -p pipe ] || failed 'export replaced a pipe'
+ln -s member.before link
+run 2 fact export --data descriptors link
+
 echo "$checks checks, $failures failures"
 [ "$failures" -eq 0 ]

@@ -281,6 +281,34 @@ static void test_both_checkpoints(void **state)
     }
 }
 
+/* All of the journal is gone: the checkpoint holds what it held, and the loss is said. */
+static void test_lost_journal(void **state)
+{
+    (void)state;
+    make_checkpoints();
+    struct world_node *node = &world.nodes[0];
+    list_batches(&node->node);
+    for (uint32_t i = 0; i < batch_count; i++) {
+        sim_disk_rot(&node->node.disk, (uint32_t)(batches[i].position / TEST_SEGMENT_BYTES),
+                     batches[i].position % TEST_SEGMENT_BYTES, 0x40);
+    }
+    world.allows_reclaimed = true;
+    world.has_damage = true;
+    world_open(&world, node);
+    const struct cairn_engine *engine = node->node.engine;
+    uint64_t position = engine->checkpoint.position;
+    world_check(&world, engine->recovery.damaged_ranges > 0);
+    world_check(&world, engine->recovery.damaged_to >= position);
+    world_check(&world, world_life_count_at(&world, node, &world.lives[0]) == world.lives[0].count);
+    world_check(&world, world_admit(&world, node, 3) == CAIRN_OK);
+    world_flush_surely(&world, node);
+    world_check(&world, atomic_load(&engine->recorder.durable_journal) > position);
+    world_crash(&world, node);
+    world_open(&world, node);
+    world_check(&world, world_life_count_at(&world, node, &world.lives[1]) == 3);
+    world_free(&world);
+}
+
 /* A checkpoint of another member or cluster is refused, not loaded. */
 static void test_foreign_checkpoint(void **state)
 {
@@ -385,7 +413,7 @@ int main(void)
         cmocka_unit_test(test_each_batch),         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_one_checkpoint),     cmocka_unit_test(test_both_checkpoints),
         cmocka_unit_test(test_foreign_checkpoint), cmocka_unit_test(test_member_file),
-        cmocka_unit_test(test_lost_certificate),
+        cmocka_unit_test(test_lost_certificate),   cmocka_unit_test(test_lost_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
