@@ -207,6 +207,21 @@ static void note_head(struct replay *self, const struct certificate *certificate
     memcpy(self->head, certificate->link, ADDRESS_SIZE);
 }
 
+/*
+ * Was the origin begun behind a gap that import has mended since? Then its first certificate names
+ * the last link of its predecessor, which is whole by now.
+ */
+static bool follows_whole(const struct origins *origins, uint32_t index,
+                          const struct certificate *certificate)
+{
+    uint32_t before = origins_before(origins, certificate->slot, certificate->incarnation);
+    if (origins->details[index].certified != 0 || certificate->first != 1) return false;
+    if (before == ORIGIN_NONE) return false;
+    const struct origin *origin = &origins->details[before];
+    return origin->certified == origins->clocks[before].applied &&
+           memcmp(origin->link, certificate->previous, ADDRESS_SIZE) == 0;
+}
+
 static int replay_certificate(struct replay *self, const uint8_t *payload, uint32_t size,
                               uint64_t position, struct refusal *refusal)
 {
@@ -250,7 +265,8 @@ static int replay_certificate(struct replay *self, const uint8_t *payload, uint3
     if (whole) self->certificates_verified++;
     if (partial) self->certificates_partial++;
     if (origins->clocks[index].applied < certificate_last(&certificate)) return CAIRN_OK; /* Y2 */
-    if (memcmp(origin->link, certificate.previous, ADDRESS_SIZE) != 0) return CAIRN_OK;
+    bool continues = memcmp(origin->link, certificate.previous, ADDRESS_SIZE) == 0;
+    if (!continues && !follows_whole(origins, index, &certificate)) return CAIRN_OK;
     if (origin->certified == 0) memcpy(origin->base, certificate.previous, ADDRESS_SIZE);
     origin->certified = certificate_last(&certificate);
     memcpy(origin->link, certificate.link, ADDRESS_SIZE);
