@@ -203,7 +203,7 @@ struct cairn_options {
     uint32_t realm;         /* number of the realm */
     uint32_t durability;    /* enum cairn_durability */
     uint32_t flags;         /* CAIRN_OPEN_* */
-    uint64_t prepare_bytes; /* journal bytes written ahead at open; default one segment */
+    uint64_t prepare_bytes; /* journal bytes written ahead at open; 0: as they are needed */
     struct cairn_limits limits;
 };
 

@@ -389,7 +389,7 @@ static void rest_on_disk(struct recorder *self)
  * owner may have taken in since the timeout was chosen wants its certificate in time, so then the
  * sleep is short.
  */
-static void rest_on_bell(struct recorder *self, int64_t timeout_ns)
+static void rest_on_bell(struct recorder *self, int64_t timeout_ns, bool stuck)
 {
     struct host_system *system = &self->host->system;
     uint32_t seen = atomic_load_explicit(&self->bell, memory_order_relaxed);
@@ -397,11 +397,15 @@ static void rest_on_bell(struct recorder *self, int64_t timeout_ns)
     bool request = has_request(self);
     bool taken = atomic_load_explicit(&self->turn_taken, memory_order_acquire) != 0;
     bool uncertified = atomic_load_explicit(&self->uncertified, memory_order_relaxed) != 0;
-    if ((taken || uncertified) && (timeout_ns < 0 || timeout_ns > CERTIFIER_INTERVAL_NS)) {
+    if ((taken || (uncertified && !stuck)) &&
+        (timeout_ns < 0 || timeout_ns > CERTIFIER_INTERVAL_NS)) {
         timeout_ns = CERTIFIER_INTERVAL_NS;
     }
-    /* A request while the owner has the turn is the owner's to see to. */
-    if (!request || taken) system->word_wait(system->self, &self->bell, seen, timeout_ns);
+    /* A request while the owner has the turn is the owner's to see to; one that cannot be acted on,
+     * with a failed journal or a full disk, is looked at again now and then. */
+    bool stop = atomic_load_explicit(&self->stop_requested, memory_order_relaxed) != 0;
+    if (!request || taken || (stuck && !stop))
+        system->word_wait(system->self, &self->bell, seen, timeout_ns);
     atomic_store_explicit(&self->sleeping, RECORDER_AWAKE, memory_order_relaxed);
 }
 
@@ -485,7 +489,7 @@ void recorder_run(void *argument)
     bool at_end = false;
     while (!at_end) {
         if (!take_turn(self)) {
-            rest_on_bell(self, CERTIFIER_INTERVAL_NS);
+            rest_on_bell(self, CERTIFIER_INTERVAL_NS, false);
             continue;
         }
         bool worked = recorder_turn(self);
@@ -495,8 +499,10 @@ void recorder_run(void *argument)
         /* What came while it rested is seen to by the next turn, before it is idle. */
         if (done && !idle) rest_on_disk(self);
         int64_t timeout_ns = idle ? sleep_ns(self) : 0;
+        bool stuck = idle && !can_act(self);
+        if (stuck) timeout_ns = STORAGE_RETRY_NS;
         if (at_end) recorder_settle(self);
         leave_turn(self);
-        if (idle) rest_on_bell(self, timeout_ns);
+        if (idle) rest_on_bell(self, timeout_ns, stuck);
     }
 }

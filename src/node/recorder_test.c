@@ -96,10 +96,54 @@ static void full_certificates_match_their_facts(void **state)
     test_folder_remove(path);
 }
 
+/* Processor time of this process, all threads. */
+static uint64_t processor_ms(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    uint64_t seconds = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec);
+    uint64_t micros = (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return seconds * 1000 + micros / 1000;
+}
+
+/* In a child: writes fail from here on, while facts are staged that can never be written. */
+static int fail_and_rest(const char *path)
+{
+    cairn_engine *engine = open_engine(path);
+    uint32_t space;
+    CHILD_CHECK(cairn_space_declare(engine, "burst", CAIRN_GCOUNTER, &space) == CAIRN_OK);
+    CHILD_CHECK(cairn_flush(engine, 10000) == CAIRN_OK);
+    test_file_limit(1);
+    struct cairn_effect effect = {"key", 3, space, CAIRN_ADD, 0, 1};
+    struct cairn_fact fact = {.effects = &effect, .effect_count = 1};
+    struct cairn_ticket ticket = {0};
+    int result;
+    do {
+        result = cairn_admit(engine, &fact, 1, &ticket, NULL);
+    } while (result == CAIRN_OK || result == CAIRN_BUSY);
+    CHILD_CHECK(result == CAIRN_STORAGE_FAILED);
+    CHILD_CHECK(cairn_wait(engine, ticket.position, 10000) == CAIRN_STORAGE_FAILED);
+    uint64_t before = processor_ms();
+    CHILD_CHECK(usleep(500000) == 0);
+    CHILD_CHECK(processor_ms() - before < 100); /* it rests: spinning would take all 500 */
+    CHILD_CHECK(cairn_close(engine) == CAIRN_STORAGE_FAILED);
+    return 0;
+}
+
+static void a_failed_journal_rests(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_SIZE];
+    test_folder_make(path, "/var/tmp");
+    assert_true(test_child(fail_and_rest, path));
+    test_folder_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_certificates_match_their_facts),
+        cmocka_unit_test(a_failed_journal_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
